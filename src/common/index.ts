@@ -1,0 +1,7 @@
+export {
+  asSojournError,
+  type ErrorKind,
+  errorText,
+  SojournError,
+  type SojournErrorOptions,
+} from './errors.ts';

@@ -1,0 +1,94 @@
+/**
+ * What a guest *is*, frozen when it is created and carried along on every handoff. Both ends build the
+ * QEMU command line from it, so it names everything that QEMU's migration stream depends on.
+ */
+import { z } from 'zod';
+
+export const guestName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'lower-case letters, digits and dashes, at most 40');
+export const guestId = z.uuid();
+/** Lower-case hex SHA-256 of the SubjectPublicKeyInfo of a place's identity. */
+export const placeId = z.string().regex(/^[0-9a-f]{64}$/);
+/** Lower-case hex SHA-256 of a file's content. */
+export const digest = z.string().regex(/^[0-9a-f]{64}$/);
+export const macAddress = z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/);
+
+/** A file of the image store, named by its content. */
+export const blob = z.object({ digest, bytes: z.int().nonnegative() });
+
+export const bootSource = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('kernel'),
+    kernel: blob,
+    initrd: blob.optional(),
+    commandLine: z.string().max(2048),
+  }),
+  z.object({ kind: z.literal('bios') }),
+  z.object({ kind: z.literal('uefi') }),
+]);
+
+/** A disk of the guest: a read-only base named by digest under an overlay of the guest's own. */
+export const guestDisk = z.object({
+  /** Stable name, used in QEMU node names and stream names: `disk0`. */
+  name: z.string().regex(/^[a-z][a-z0-9]{0,15}$/),
+  base: blob,
+  baseFormat: z.enum(['raw', 'qcow2']),
+  virtualBytes: z.int().positive(),
+});
+
+export const accelerator = z.enum(['kvm', 'tcg', 'hvf', 'whpx']);
+
+/** Frozen at creation (DESIGN, "Guest ABI"). A change of any field is another machine to the guest's OS. */
+export const guestAbi = z.object({
+  version: z.literal(1),
+  architecture: z.enum(['x86_64', 'aarch64']),
+  /** Versioned machine type, e.g. `pc-q35-10.0`. */
+  machine: z.string(),
+  accelerator,
+  /** Named CPU model with explicit flags: `Nehalem` or `Nehalem,+aes`. */
+  cpu: z.string(),
+  vcpus: z.int().min(1).max(64),
+  memoryMiB: z
+    .int()
+    .min(64)
+    .max(1024 * 1024),
+  boot: bootSource,
+  disks: z.array(guestDisk).max(8),
+  mac: macAddress,
+});
+
+/** The guest's permanent addresses; the same at every place. */
+export const guestNetwork = z.object({
+  /** Home address, IPv4, e.g. `192.0.2.10`. */
+  hoa4: z.ipv4(),
+  /** Length of the on-link IPv4 prefix told by DHCP. */
+  hoa4PrefixLength: z.int().min(8).max(30),
+  /** The gateway's IPv4 address: first address of the prefix, the same everywhere. */
+  gateway4: z.ipv4(),
+  /** The guest's own /64, e.g. `2001:db8:77:5::/64` (RFC 8273). */
+  hoa6Prefix: z.cidrv6(),
+  /** Name servers told to the guest; may be empty. */
+  dns: z.array(z.union([z.ipv4(), z.ipv6()])).max(4),
+});
+
+export const guestSpec = z.object({
+  id: guestId,
+  name: guestName,
+  abi: guestAbi,
+  network: guestNetwork,
+  /** The site whose registry and gateway anchor the home address. */
+  home: placeId,
+  /** Limit of the overlay of each disk, bytes; the guest is paused, not broken, when it is reached. */
+  overlayLimitBytes: z.int().positive(),
+  overlayStorage: z.enum(['memory', 'disk']),
+  createdAt: z.iso.datetime(),
+});
+
+export type GuestSpec = z.infer<typeof guestSpec>;
+export type GuestAbi = z.infer<typeof guestAbi>;
+export type GuestNetwork = z.infer<typeof guestNetwork>;
+export type GuestDisk = z.infer<typeof guestDisk>;
+export type BootSource = z.infer<typeof bootSource>;
+export type Accelerator = z.infer<typeof accelerator>;
+export type Blob = z.infer<typeof blob>;
