@@ -5,3 +5,9 @@ export {
   SojournError,
   type SojournErrorOptions,
 } from './errors.ts';
+export {
+  makePrivateDirectory,
+  readFileIfPresent,
+  syncDirectory,
+  writeFileAtomically,
+} from './files.ts';
