@@ -8,11 +8,7 @@ const MIGRATIONS: readonly string[] = [
   `CREATE TABLE guests (
      id TEXT PRIMARY KEY,
      name TEXT NOT NULL UNIQUE,
-     spec TEXT NOT NULL,              -- JSON, GuestSpec
-     intent TEXT NOT NULL,            -- 'running' | 'stopped': what the user asked for
-     process TEXT,                    -- JSON, record of the QEMU process, NULL when none was started
-     overlay_limit INTEGER NOT NULL,  -- bytes a disk
-     note TEXT                        -- JSON, last notice about the guest
+     record TEXT NOT NULL             -- JSON, StoredGuest
    ) STRICT;
    CREATE TABLE peers (
      id TEXT PRIMARY KEY,             -- place id
