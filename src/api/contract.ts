@@ -1,0 +1,179 @@
+/**
+ * THE contract between the agent and everything that talks to it (command, window, tray): one object
+ * with every call. Client, server and test doubles are derived from it by the mapped types below.
+ *
+ * A call with `item` streams: any number of items, then the result. Every item is a snapshot that
+ * replaces the one before it; a reader that does not keep up is given only the newest.
+ * `onDisconnect` says what happens to a streaming call whose caller goes away without cancelling.
+ */
+import { z } from 'zod';
+import { accelerator, guestName } from '../guest/spec.ts';
+import * as view from './views.ts';
+
+/** A name, a full id, or an unambiguous beginning of an id (see `resolveReference`). */
+const reference = z.string().min(1).max(64);
+const nothing = z.strictObject({});
+const absolutePath = z.string().max(4096).startsWith('/', 'an absolute path');
+const overlayLimitBytes = z
+  .int()
+  .min(1 << 20)
+  .max(2 ** 50);
+
+interface CallShape {
+  readonly input: z.ZodType;
+  readonly output: z.ZodType;
+  readonly item?: z.ZodType;
+  readonly onDisconnect?: 'cancel' | 'continue';
+}
+
+export const contract = {
+  'agent.info': { input: nothing, output: view.agentInfo },
+  /** Ends the agent after it has answered. RAM overlays are persisted either way. */
+  'agent.stop': {
+    input: z.strictObject({ guests: z.enum(['keep', 'stop']).default('keep') }),
+    output: z.object({ guestsLeftRunning: z.array(guestName) }),
+  },
+
+  'guest.create': {
+    input: z.strictObject({
+      name: guestName,
+      /** Name in the image store. */
+      image: z.string().min(1).max(100),
+      memoryMiB: z.int().min(64).max(1_048_576).optional(),
+      vcpus: z.int().min(1).max(64).optional(),
+      overlayLimitBytes: overlayLimitBytes.optional(),
+      overlayStorage: z.enum(['memory', 'disk']).optional(),
+      accelerator: accelerator.optional(),
+    }),
+    output: view.guestView,
+  },
+  'guest.start': { input: z.strictObject({ guest: reference }), output: view.guestView },
+  /** Powers down through the guest's OS; with `force`, at once. */
+  'guest.stop': {
+    input: z.strictObject({ guest: reference, force: z.boolean().default(false) }),
+    output: view.guestView,
+  },
+  'guest.list': { input: nothing, output: z.array(view.guestView) },
+  'guest.show': { input: z.strictObject({ guest: reference }), output: view.guestView },
+  /** The unix socket of the serial console; an error that says where the guest runs when not here. */
+  'guest.console': {
+    input: z.strictObject({ guest: reference }),
+    output: z.object({ guest: guestName, socketPath: z.string() }),
+  },
+  'guest.limit': {
+    input: z.strictObject({ guest: reference, overlayLimitBytes }),
+    output: view.guestView,
+  },
+  'guest.delete': {
+    input: z.strictObject({ guest: reference, force: z.boolean().default(false) }),
+    output: z.object({ guest: guestName }),
+  },
+  /** Without an action explains an in-doubt guest and what each action means; with one, does it. */
+  'guest.recover': {
+    input: z.strictObject({ guest: reference, action: view.recoverAction.optional() }),
+    output: z.object({
+      guest: view.guestView,
+      explanation: z.string(),
+      choices: z.array(z.object({ action: view.recoverAction, consequence: z.string() })),
+      done: view.recoverAction.nullable(),
+    }),
+  },
+
+  /** `path`: a folder with an `image.json`, or that file. */
+  'image.import': {
+    input: z.strictObject({ path: absolutePath }),
+    item: z.object({
+      bytesDone: z.int().nonnegative(),
+      bytesTotal: z.int().nonnegative().nullable(),
+    }),
+    output: view.imageView,
+    onDisconnect: 'cancel',
+  },
+  'image.list': { input: nothing, output: z.array(view.imageView) },
+
+  /** Goes on when the caller disappears; cancelling it, or `handoff.cancel`, works before the seal. */
+  'handoff.start': {
+    input: z.strictObject({ guest: reference, to: reference }),
+    item: view.handoffProgress,
+    output: view.handoffResult,
+    onDisconnect: 'continue',
+  },
+  'handoff.cancel': {
+    input: z.strictObject({ guest: reference }),
+    output: z.object({ guest: view.guestView }),
+  },
+
+  'place.list': { input: nothing, output: z.array(view.placeView) },
+  'place.invite': {
+    input: z.strictObject({
+      /** Names or addresses under which the invited can reach this place; the agent's own when absent. */
+      hosts: z.array(z.string().min(1).max(253)).min(1).max(8).optional(),
+      ttlSeconds: z.int().min(10).max(604_800).optional(),
+    }),
+    output: z.object({
+      invite: z.string(),
+      expiresAt: z.iso.datetime(),
+      hosts: z.array(z.string()),
+      port: z.int(),
+    }),
+  },
+  'place.pair': {
+    input: z.strictObject({
+      invite: z.string().min(1).max(8192),
+      /** What this place shall call the other; its own name when absent. */
+      name: z.string().min(1).max(64).optional(),
+    }),
+    output: view.placeView,
+  },
+  'place.forget': { input: z.strictObject({ place: reference }), output: view.placeRef },
+
+  status: { input: nothing, output: view.status },
+  /** Snapshots, one at once and then on every change, until cancelled. */
+  'status.watch': {
+    input: nothing,
+    item: view.status,
+    output: nothing,
+    onDisconnect: 'cancel',
+  },
+} as const satisfies Record<string, CallShape>;
+
+export type Contract = typeof contract;
+export type CallName = keyof Contract;
+export type StreamName = {
+  [Name in CallName]: Contract[Name] extends { item: z.ZodType } ? Name : never;
+}[CallName];
+
+/** What a caller writes: fields with a default may be left out. */
+export type CallInput<Name extends CallName> = z.input<Contract[Name]['input']>;
+/** What a caller gets. */
+export type CallOutput<Name extends CallName> = z.output<Contract[Name]['output']>;
+/** What a streaming call gives before its result; `never` for the others. */
+export type CallItem<Name extends CallName> = Contract[Name] extends { item: infer Item }
+  ? z.output<Item>
+  : never;
+
+type ItemWritten<Name extends CallName> = Contract[Name] extends { item: infer Item }
+  ? z.input<Item>
+  : never;
+
+export interface CallContext<Name extends CallName> {
+  /**
+   * Aborted when the caller cancels, when it disconnects (unless the contract says `continue`) and
+   * when the server closes.
+   */
+  readonly signal: AbortSignal;
+  /** Sends a snapshot. Never blocks and never fails; validated like every answer. */
+  emit(item: ItemWritten<Name>): void;
+}
+
+/** One function per call; `input` is validated and has its defaults filled in. */
+export type Handlers = {
+  readonly [Name in CallName]: (
+    input: z.output<Contract[Name]['input']>,
+    context: CallContext<Name>,
+  ) => Promise<z.input<Contract[Name]['output']>>;
+};
+
+export function isCallName(name: string): name is CallName {
+  return Object.hasOwn(contract, name);
+}

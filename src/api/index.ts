@@ -1,0 +1,33 @@
+/** The agent's interface: contract, typed client, typed server. */
+export { ApiClient, type CallOptions } from './client.ts';
+export type { Limits, ServerLog } from './connection.ts';
+export {
+  type CallContext,
+  type CallInput,
+  type CallItem,
+  type CallName,
+  type CallOutput,
+  type Contract,
+  contract,
+  type Handlers,
+  type StreamName,
+} from './contract.ts';
+export { PROTOCOL_VERSION } from './protocol.ts';
+export { resolveReference } from './resolve-reference.ts';
+export { ApiServer, type ApiServerOptions } from './server.ts';
+export { apiSocketPath, checkSocketPath, stateDirectory } from './socket-path.ts';
+export type {
+  AgentInfo,
+  DatapathView,
+  GuestState,
+  GuestView,
+  HandoffPhase,
+  HandoffProgress,
+  HandoffResult,
+  ImageView,
+  Notice,
+  PlaceRef,
+  PlaceView,
+  RecoverAction,
+  Status,
+} from './views.ts';

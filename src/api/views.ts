@@ -1,0 +1,243 @@
+/**
+ * What the agent tells about guests, places and itself. A state is a discriminated union that carries
+ * only what is true in that state. Times are ISO 8601 unless a name ends in `Ms`; sizes are bytes
+ * unless a name says MiB.
+ */
+import { z } from 'zod';
+import { accelerator, digest, guestId, guestName, placeId } from '../guest/spec.ts';
+
+const count = z.int().nonnegative();
+const milliseconds = z.number().nonnegative();
+const time = z.iso.datetime();
+
+/** Something a person should know, with a stable code. */
+export const notice = z.object({
+  code: z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/),
+  severity: z.enum(['info', 'warning', 'error']),
+  /** What and why, without a trailing full stop. */
+  text: z.string(),
+  /** What to do about it, in the imperative. */
+  remedy: z.string().optional(),
+  /** When it became true. */
+  since: time,
+  /** It is shown only after it has been true this long, so that a flaky network does not flood anyone. */
+  showAfterMs: milliseconds.default(0),
+});
+
+export const placeRef = z.object({ id: placeId, name: z.string() });
+
+export const placeView = z.object({
+  ...placeRef.shape,
+  profile: z.enum(['device', 'site']),
+  /** The place that answers this call. */
+  self: z.boolean(),
+  connected: z.boolean(),
+  /** Round trip of the control session; null when not connected or not measured yet. */
+  rttMs: milliseconds.nullable(),
+  lastSeenAt: time.nullable(),
+  /** `host:port`, where it can be dialled; empty for a place that dials us. */
+  endpoints: z.array(z.string()),
+  pairedAt: time.nullable(),
+});
+
+/** The phases of a handoff (DESIGN, "Handoff"), in their order. */
+export const handoffPhase = z.enum([
+  'preflight',
+  'prepare',
+  'disk',
+  'memory',
+  'armed',
+  'switchover',
+  'seal',
+  'release',
+]);
+
+/** A snapshot: each one replaces the one before it, so a slow reader may be given only the newest. */
+export const handoffProgress = z.object({
+  phase: handoffPhase,
+  /** When the phase began, milliseconds since the Unix epoch. */
+  startedAtMs: milliseconds,
+  bytesDone: count,
+  /** Null while the amount is unknown. */
+  bytesTotal: count.nullable(),
+  bytesPerSecond: milliseconds.nullable(),
+  etaMs: milliseconds.nullable(),
+  /** What would still have to cross the link to complete now. */
+  residueBytes: count.nullable(),
+  note: z.string().optional(),
+});
+
+export const handoffResult = z.object({
+  handoffId: z.uuid(),
+  guest: z.object({ id: guestId, name: guestName }),
+  from: placeRef,
+  to: placeRef,
+  kind: z.enum(['cold', 'armed']),
+  /** From the request to the guest running at its new place. */
+  triggerToRunningMs: milliseconds,
+  /** How long the guest itself stood still. */
+  pauseMs: milliseconds,
+  bytesOnLink: count,
+  /** The guest's owner epoch after it. */
+  epoch: count,
+  phases: z.array(z.object({ name: handoffPhase, ms: milliseconds })),
+});
+
+export const recoverAction = z.enum(['keep-here', 'give-up-here']);
+
+export const guestState = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('starting'), since: time }),
+  z.object({ kind: z.literal('running'), since: time, pid: z.int().positive() }),
+  z.object({
+    kind: z.literal('paused'),
+    since: time,
+    pid: z.int().positive(),
+    reason: z.enum(['overlay-limit', 'user', 'disk-error', 'incoming']),
+    detail: z.string().optional(),
+  }),
+  z.object({ kind: z.literal('stopping'), since: time }),
+  z.object({ kind: z.literal('stopped'), since: time }),
+  z.object({
+    kind: z.literal('crashed'),
+    since: time,
+    exitCode: z.int().nullable(),
+    signal: z.string().nullable(),
+    reason: z.string(),
+  }),
+  z.object({
+    kind: z.literal('elsewhere'),
+    /** Since when it is known to be there. */
+    since: time,
+    place: placeRef,
+    /** What the place said last; `unknown` when it has not been heard since. */
+    there: z.enum(['running', 'paused', 'stopped', 'unknown']),
+  }),
+  z.object({
+    kind: z.literal('moving-out'),
+    since: time,
+    handoffId: z.uuid(),
+    to: placeRef,
+    progress: handoffProgress,
+  }),
+  z.object({
+    kind: z.literal('moving-in'),
+    since: time,
+    handoffId: z.uuid(),
+    from: placeRef,
+    progress: handoffProgress,
+  }),
+  z.object({
+    kind: z.literal('in-doubt'),
+    since: time,
+    handoffId: z.uuid(),
+    /** The other place, which has not said whether it took the guest. */
+    with: placeRef,
+    explanation: z.string(),
+  }),
+]);
+
+export const overlayView = z.object({
+  storage: z.enum(['memory', 'disk']),
+  usedBytes: count,
+  limitBytes: count,
+});
+
+export const guestView = z.object({
+  id: guestId,
+  name: guestName,
+  state: guestState,
+  /** The owner epoch: grows by one with every change of owner. */
+  epoch: count,
+  memoryMiB: z.int().positive(),
+  vcpus: z.int().positive(),
+  accelerator,
+  machine: z.string(),
+  network: z.object({ hoa4: z.ipv4(), hoa6Prefix: z.cidrv6() }),
+  /** The place whose gateway anchors the home addresses. */
+  home: placeRef,
+  /** Null where this place holds no overlay of it. */
+  overlay: overlayView.nullable(),
+  createdAt: time,
+  notices: z.array(notice),
+});
+
+export const imageView = z.object({
+  name: z.string(),
+  architecture: z.enum(['x86_64', 'aarch64']),
+  boot: z.enum(['kernel', 'bios', 'uefi']),
+  disks: z.array(z.object({ name: z.string(), digest, virtualBytes: count })),
+  /** Of all its files in the store. */
+  bytes: count,
+  defaults: z.object({ memoryMiB: z.int().positive(), vcpus: z.int().positive() }),
+});
+
+export const acceleratorVerdict = z.object({
+  accelerator,
+  kvm: z.object({
+    present: z.boolean(),
+    opens: z.boolean(),
+    /** Whether a real kernel booted under it; null when that was not tried. */
+    boots: z.boolean().nullable(),
+    reason: z.string(),
+  }),
+  checkedAt: time,
+});
+
+export const agentInfo = z.object({
+  version: z.string(),
+  pid: z.int().positive(),
+  profile: z.enum(['device', 'site']),
+  place: placeRef,
+  stateDirectory: z.string(),
+  startedAt: time,
+  nodeVersion: z.string(),
+  qemu: z.object({ binary: z.string(), version: z.string() }).nullable(),
+  /** Null while it is still being found out, or without QEMU. */
+  accelerator: acceleratorVerdict.nullable(),
+  /** Where peers dial; null on a place that only dials. */
+  listen: z.object({ host: z.string(), port: z.int(), tunnelPort: z.int() }).nullable(),
+});
+
+export const datapathView = z.discriminatedUnion('running', [
+  z.object({
+    running: z.literal(true),
+    pid: z.int().positive(),
+    since: time,
+    tap: z.string().nullable(),
+    tunnels: z.array(
+      z.object({
+        peer: placeRef,
+        connected: z.boolean(),
+        rttMs: milliseconds.nullable(),
+        bytesIn: count,
+        bytesOut: count,
+      }),
+    ),
+    /** Packets dropped since it started, by reason (`anti-spoof`, `rate-guard`, ...). */
+    drops: z.record(z.string(), count),
+  }),
+  z.object({ running: z.literal(false), reason: z.string() }),
+]);
+
+export const status = z.object({
+  at: time,
+  agent: agentInfo,
+  guests: z.array(guestView),
+  places: z.array(placeView),
+  datapath: datapathView,
+  warnings: z.array(notice),
+});
+
+export type Notice = z.output<typeof notice>;
+export type PlaceRef = z.output<typeof placeRef>;
+export type PlaceView = z.output<typeof placeView>;
+export type HandoffPhase = z.output<typeof handoffPhase>;
+export type HandoffProgress = z.output<typeof handoffProgress>;
+export type HandoffResult = z.output<typeof handoffResult>;
+export type RecoverAction = z.output<typeof recoverAction>;
+export type GuestState = z.output<typeof guestState>;
+export type GuestView = z.output<typeof guestView>;
+export type ImageView = z.output<typeof imageView>;
+export type AgentInfo = z.output<typeof agentInfo>;
+export type DatapathView = z.output<typeof datapathView>;
+export type Status = z.output<typeof status>;
