@@ -23,7 +23,7 @@ export const PROTOCOL_VERSION = 1;
 export const MAX_LINE_BYTES = 1 << 20;
 export const MAX_CONNECTIONS = 64;
 /** Calls under way on one connection. */
-export const MAX_CALLS = 32;
+export const MAX_CALLS = 16;
 /** A line that has begun must end within this time. */
 export const PARTIAL_LINE_TIMEOUT_MS = 10_000;
 /**
@@ -31,8 +31,11 @@ export const PARTIAL_LINE_TIMEOUT_MS = 10_000;
  * the newest item is kept.
  */
 export const OUTPUT_HIGH_WATER_BYTES = 256 << 10;
-/** A client that lets more than this pile up is disconnected. */
-export const MAX_OUTPUT_BYTES = 8 << 20;
+/**
+ * A client that lets more than this pile up is disconnected. Room for the longest answer to every
+ * call under way: one that merely reads late is never cut off.
+ */
+export const MAX_OUTPUT_BYTES = (MAX_CALLS + 1) * MAX_LINE_BYTES;
 
 const callId = z.int().min(1);
 
