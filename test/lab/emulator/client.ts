@@ -57,9 +57,9 @@ export class EmulatorClient {
   }
 
   async statistics(): Promise<Record<DirectionName, WayStatistics>> {
-    const answer = await this.#ask({ command: 'statistics' });
-    if (!('statistics' in answer)) throw new Error('the emulator answered without statistics');
-    return answer.statistics;
+    const { statistics } = await this.#ask({ command: 'statistics' });
+    if (statistics === undefined) throw new Error('the emulator answered without statistics');
+    return statistics;
   }
 
   close(): void {
@@ -70,7 +70,7 @@ export class EmulatorClient {
     await this.#ask(request);
   }
 
-  async #ask(request: ControlRequest): Promise<ControlAnswer> {
+  async #ask(request: ControlRequest): Promise<ControlAnswer & { ok: true }> {
     const answer = await new Promise<ControlAnswer>((resolve, reject) => {
       if (this.#socket.destroyed) reject(new Error('the emulator is gone'));
       this.#waiting.push({ resolve, reject });

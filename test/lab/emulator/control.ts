@@ -18,11 +18,11 @@ export const controlRequest = z.discriminatedUnion('command', [
 export type ControlRequest = z.input<typeof controlRequest>;
 
 const wayStatistics = z.custom<WayStatistics>((value) => typeof value === 'object');
-export const controlAnswer = z.union([
-  z.object({ ok: z.literal(true) }),
+export const controlAnswer = z.discriminatedUnion('ok', [
   z.object({
     ok: z.literal(true),
-    statistics: z.object({ 'a-to-b': wayStatistics, 'b-to-a': wayStatistics }),
+    /** In answers to `statistics`. */
+    statistics: z.object({ 'a-to-b': wayStatistics, 'b-to-a': wayStatistics }).optional(),
   }),
   z.object({ ok: z.literal(false), error: z.string() }),
 ]);

@@ -1,0 +1,308 @@
+/**
+ * The networks of the lab. A laptop at home, a cloud site and somebody who talks to the guest, each on an
+ * IP network of its own:
+ *
+ *   device 192.168.50.2          home (NAT, nothing in)       internet            correspondent
+ *   fd50:0:0:50::2  wlan0 ~~~~~ lan 192.168.50.1 | wan ------ home  peer -------- eth0 203.0.113.10
+ *                   emulated       fd50:0:0:50::1  198.18.7.2    site             2001:db8:c::10
+ *                   access link                    2001:db8:a::2   \
+ *                                                                   site eth0 198.51.100.10
+ *                                                                        2001:db8:5::10
+ *
+ * The internet routes the guests' home addresses, 192.0.2.0/24 and 2001:db8:7700::/48, to the site. The
+ * access link is two TAPs joined by the link emulator through adapter processes (QEMU without a machine).
+ */
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  type DirectionParameters,
+  EmulatorClient,
+  type EmulatorOptions,
+  idealDirection,
+} from './emulator/index.ts';
+import { RUN_VARIABLE, removeDeadRuns, runDirectory, runName } from './leftovers.ts';
+import { endProcess, Namespace } from './namespace.ts';
+
+export const ADDRESSES = {
+  device4: '192.168.50.2',
+  device6: 'fd50:0:0:50::2',
+  home4: '198.18.7.2',
+  home6: '2001:db8:a::2',
+  site4: '198.51.100.10',
+  site6: '2001:db8:5::10',
+  correspondent4: '203.0.113.10',
+  correspondent6: '2001:db8:c::10',
+  hoaPrefix4: '192.0.2.0/24',
+  hoaPrefix6: '2001:db8:7700::/48',
+} as const;
+
+export interface LabOptions {
+  /** The access link; default: ideal. */
+  readonly up?: Partial<DirectionParameters>;
+  readonly down?: Partial<DirectionParameters>;
+  readonly seed?: number;
+}
+
+const NAMES = ['device', 'home', 'internet', 'site', 'correspondent'] as const;
+type NamespaceName = (typeof NAMES)[number];
+
+let labs = 0;
+
+export class Lab {
+  readonly run: string;
+  /** For sockets, state and logs of this run; removed at the end. */
+  readonly directory: string;
+  readonly #namespaces: Record<NamespaceName, Namespace>;
+  readonly #guard: ChildProcess;
+  #emulator: ChildProcess | undefined;
+  #link: EmulatorClient | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(
+    run: string,
+    directory: string,
+    namespaces: Record<NamespaceName, Namespace>,
+    guard: ChildProcess,
+  ) {
+    this.run = run;
+    this.directory = directory;
+    this.#namespaces = namespaces;
+    this.#guard = guard;
+  }
+
+  /**
+   * Makes the networks. Call `enterLab` first in a program that may run without root. What dead runs
+   * left behind is removed on the way. Errors: whatever `ip`, `nft` or QEMU complained about.
+   */
+  static async create(options: LabOptions = {}): Promise<Lab> {
+    await removeDeadRuns();
+    labs += 1;
+    const run = runName(labs);
+    const directory = runDirectory(run);
+    await mkdir(directory, { mode: 0o700 });
+    const env = { [RUN_VARIABLE]: run };
+    const made = await Promise.all(NAMES.map(async (name) => Namespace.create(name, env)));
+    const namespaces = Object.fromEntries(made.map((one) => [one.name, one])) as Record<
+      NamespaceName,
+      Namespace
+    >;
+    const marks = { run, directory, namespaces: made.map(({ mark }) => mark) };
+    const guardFile = fileURLToPath(new URL('./guard.ts', import.meta.url));
+    const guard = spawn(process.execPath, [guardFile, JSON.stringify(marks)], {
+      stdio: ['pipe', 'ignore', 'inherit'],
+      detached: true,
+    });
+    const lab = new Lab(run, directory, namespaces, guard);
+    try {
+      await lab.#build(options);
+      return lab;
+    } catch (error) {
+      await lab.close();
+      throw error;
+    }
+  }
+
+  get device(): Namespace {
+    return this.#namespaces.device;
+  }
+
+  get home(): Namespace {
+    return this.#namespaces.home;
+  }
+
+  get internet(): Namespace {
+    return this.#namespaces.internet;
+  }
+
+  get site(): Namespace {
+    return this.#namespaces.site;
+  }
+
+  get correspondent(): Namespace {
+    return this.#namespaces.correspondent;
+  }
+
+  /** The device's access link: end `a` is the device, so `a-to-b` is its upload. */
+  get link(): EmulatorClient {
+    if (this.#link === undefined) throw new Error('the lab is not built');
+    return this.#link;
+  }
+
+  /** Ends everything that runs in the lab and removes it; safe to call again. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#link?.close();
+    const gone = once(this.#guard, 'exit');
+    this.#guard.stdin?.end();
+    if (this.#guard.exitCode === null && this.#guard.signalCode === null) await gone;
+    if (this.#emulator !== undefined) await endProcess(this.#emulator);
+    await Promise.all(Object.values(this.#namespaces).map((namespace) => namespace.close()));
+  }
+
+  async #build(options: LabOptions): Promise<void> {
+    await Promise.all([this.#connectNetworks(), this.#startEmulator(options)]);
+    await this.#connectAccessLink();
+    await this.#translateAddresses();
+  }
+
+  async #connectNetworks(): Promise<void> {
+    const { device, home, internet, site, correspondent } = this;
+    const quiet = {
+      // Addresses are unique by construction: a second of duplicate address detection each is lost time.
+      'net.ipv6.conf.all.accept_dad': 0,
+      'net.ipv6.conf.default.accept_dad': 0,
+      'net.ipv6.conf.default.dad_transmits': 0,
+      'net.ipv6.conf.default.accept_ra': 0,
+    };
+    const routing = { 'net.ipv4.ip_forward': 1, 'net.ipv6.conf.all.forwarding': 1 };
+    await Promise.all([
+      ...[device, correspondent].map((namespace) => namespace.sysctl(quiet)),
+      ...[home, internet, site].map((namespace) => namespace.sysctl({ ...quiet, ...routing })),
+    ]);
+    const cable = (name: string, peer: string, pid: number) =>
+      `link add ${name} type veth peer name ${peer} netns ${pid}`;
+    await internet.ip(
+      cable('home', 'wan', home.pid),
+      cable('site', 'eth0', site.pid),
+      cable('peer', 'eth0', correspondent.pid),
+      ...addressed('home', '198.18.7.1/24', '2001:db8:a::1/64'),
+      ...addressed('site', '198.51.100.1/24', '2001:db8:5::1/64'),
+      ...addressed('peer', '203.0.113.1/24', '2001:db8:c::1/64'),
+      'link set lo up',
+      `route add ${ADDRESSES.hoaPrefix4} via ${ADDRESSES.site4}`,
+      `route add ${ADDRESSES.hoaPrefix6} via ${ADDRESSES.site6}`,
+    );
+    await Promise.all([
+      device.ip(
+        'tuntap add dev wlan0 mode tap',
+        ...addressed('wlan0', `${ADDRESSES.device4}/24`, `${ADDRESSES.device6}/64`),
+        ...defaultRoutes('192.168.50.1', 'fd50:0:0:50::1'),
+      ),
+      home.ip(
+        'tuntap add dev lan mode tap',
+        ...addressed('lan', '192.168.50.1/24', 'fd50:0:0:50::1/64'),
+        ...addressed('wan', `${ADDRESSES.home4}/24`, `${ADDRESSES.home6}/64`),
+        ...defaultRoutes('198.18.7.1', '2001:db8:a::1'),
+      ),
+      site.ip(
+        ...addressed('eth0', `${ADDRESSES.site4}/24`, `${ADDRESSES.site6}/64`),
+        ...defaultRoutes('198.51.100.1', '2001:db8:5::1'),
+        // Until a gateway anchors the home addresses, the default route would send them in circles.
+        `route add unreachable ${ADDRESSES.hoaPrefix4} metric 4000`,
+        `route add unreachable ${ADDRESSES.hoaPrefix6} metric 4000`,
+      ),
+      correspondent.ip(
+        ...addressed('eth0', `${ADDRESSES.correspondent4}/24`, `${ADDRESSES.correspondent6}/64`),
+        ...defaultRoutes('203.0.113.1', '2001:db8:c::1'),
+      ),
+    ]);
+  }
+
+  async #startEmulator({ up, down, seed = 1 }: LabOptions): Promise<void> {
+    const options: EmulatorOptions = {
+      a: join(this.directory, 'link-a.sock'),
+      b: join(this.directory, 'link-b.sock'),
+      control: join(this.directory, 'link.sock'),
+      seed,
+      aToB: { ...idealDirection, ...up },
+      bToA: { ...idealDirection, ...down },
+    };
+    const main = fileURLToPath(new URL('./emulator/main.ts', import.meta.url));
+    const emulator = spawn(process.execPath, [main, JSON.stringify(options)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, [RUN_VARIABLE]: this.run },
+      detached: true,
+    });
+    this.#emulator = emulator;
+    const died = once(emulator, 'exit').then(() => {
+      throw new Error('the link emulator did not start');
+    });
+    await Promise.race([once(emulator.stdout, 'data'), died]);
+    died.catch(() => {});
+    this.#link = await EmulatorClient.connect(options.control);
+  }
+
+  async #connectAccessLink(): Promise<void> {
+    await Promise.all([
+      startTapAdapter(this.device, 'wlan0', join(this.directory, 'link-a.sock')),
+      startTapAdapter(this.home, 'lan', join(this.directory, 'link-b.sock')),
+    ]);
+  }
+
+  async #translateAddresses(): Promise<void> {
+    const rules = `
+      table inet home {
+        chain forward {
+          type filter hook forward priority filter; policy drop;
+          iifname "lan" accept
+          ct state established,related accept
+        }
+        chain out {
+          type nat hook postrouting priority srcnat;
+          oifname "wan" masquerade
+        }
+      }`;
+    await this.home.run(['nft', '-f', '-'], rules);
+    await this.home.ip('link set lo up');
+  }
+}
+
+function addressed(device: string, address4: string, address6: string): string[] {
+  return [
+    `address add ${address4} dev ${device}`,
+    `address add ${address6} dev ${device} nodad`,
+    `link set ${device} up`,
+  ];
+}
+
+function defaultRoutes(gateway4: string, gateway6: string): string[] {
+  return [
+    'link set lo up',
+    `route add default via ${gateway4}`,
+    `route add default via ${gateway6}`,
+  ];
+}
+
+/**
+ * Joins TAP `device` of a namespace to the unix socket `socket` by a QEMU without a machine: a hub with
+ * two ports and no native code of our own. Resolves when the adapter carries frames.
+ */
+async function startTapAdapter(
+  namespace: Namespace,
+  device: string,
+  socket: string,
+): Promise<void> {
+  const adapter = await namespace.spawn(
+    [
+      'qemu-system-x86_64',
+      ...['-M', 'none', '-nodefaults', '-display', 'none', '-monitor', 'none'],
+      ...['-netdev', `tap,id=tap,ifname=${device},script=no,downscript=no,vnet_hdr=off`],
+      ...['-netdev', 'hubport,id=left,hubid=0,netdev=tap'],
+      ...['-netdev', `stream,id=cable,server=off,addr.type=unix,addr.path=${socket}`],
+      ...['-netdev', 'hubport,id=right,hubid=0,netdev=cable'],
+    ],
+    { stderr: 'pipe' },
+  );
+  let complaint = '';
+  adapter.stderr?.on('data', (text) => {
+    complaint += text;
+  });
+  const deadline = performance.now() + 10_000;
+  while (!(await carrier(namespace, device))) {
+    if (adapter.exitCode !== null || performance.now() > deadline)
+      throw new Error(`the TAP adapter of ${device} did not start: ${complaint.trim()}`);
+  }
+}
+
+async function carrier(namespace: Namespace, device: string): Promise<boolean> {
+  const shown = await namespace.run(['ip', '-o', 'link', 'show', 'dev', device]);
+  return shown.includes('LOWER_UP');
+}
