@@ -1,0 +1,193 @@
+# Sourced by setup.sh: QEMU and the system's tools. Debian and its relatives by apt-get; for other
+# distributions the missing packages are named.
+
+qemu_needed=9.2
+os_release=${SOJOURN_OS_RELEASE:-/etc/os-release}
+apt_sources=${SOJOURN_APT_SOURCES:-/etc/apt}
+# Locks are waited for, as another installation may be under way (seconds).
+apt_lock_wait=300
+
+# tool | needed from this purpose on | Debian | Fedora | Arch
+# `libc.a` stands for the C library to link statically.
+tools='
+qemu-system-x86_64 | none | qemu-system-x86        | qemu-system-x86-core | qemu-system-x86
+qemu-img           | none | qemu-utils             | qemu-img             | qemu-img
+ip                 | demo | iproute2               | iproute              | iproute2
+nft                | demo | nftables               | nftables             | nftables
+tcpdump            | demo | tcpdump                | tcpdump              | tcpdump
+ping               | demo | iputils-ping           | iputils              | iputils
+unshare            | demo | util-linux             | util-linux           | util-linux
+cc                 | demo | gcc                    | gcc                  | gcc
+libc.a             | demo | libc6-dev              | glibc-static         | glibc
+readelf            | demo | binutils               | binutils             | binutils
+mke2fs             | demo | e2fsprogs              | e2fsprogs            | e2fsprogs
+apt-get            | demo | apt                    | apt                  | apt
+dpkg-deb           | demo | dpkg                   | dpkg                 | dpkg
+xz                 | demo | xz-utils               | xz                   | xz
+'
+
+os_value() {
+  sed -n "s/^$1=\"\{0,1\}\([^\"]*\)\"\{0,1\}$/\1/p" "$os_release" 2>/dev/null
+}
+
+tool_there() {
+  case $1 in
+    qemu-system-x86_64) qemu_new_enough ;;
+    libc.a) have cc && [ -e "$(cc -print-file-name=libc.a)" ] ;;
+    *) have "$1" ;;
+  esac
+}
+
+qemu_version() {
+  have qemu-system-x86_64 || return 0
+  qemu-system-x86_64 --version | sed -n 's/^QEMU emulator version \([0-9]*\.[0-9]*\).*/\1/p'
+}
+
+qemu_new_enough() {
+  version=$(qemu_version)
+  [ -n "$version" ] || return 1
+  [ "${version%.*}" -gt "${qemu_needed%.*}" ] ||
+    { [ "${version%.*}" -eq "${qemu_needed%.*}" ] && [ "${version#*.}" -ge "${qemu_needed#*.}" ]; }
+}
+
+# missing PURPOSE COLUMN: the packages that are not there; 3 Debian, 4 Fedora, 5 Arch.
+missing() {
+  echo "$tools" | while IFS='|' read -r tool from debian fedora arch; do
+    [ -n "$tool" ] || continue
+    tool=$(echo $tool)
+    [ "$1" != none ] || [ $from = none ] || continue
+    tool_there "$tool" && continue
+    case $2 in 3) echo $debian ;; 4) echo $fedora ;; *) echo $arch ;; esac
+  done | sort -u
+}
+
+name_missing() {
+  installer=$1
+  shift
+  say "missing on $(os_value PRETTY_NAME): $*"
+  fail "Install with: $installer $*"
+}
+
+# Sets $root to what makes a command run as root; without such a thing prints the commands and ends.
+need_root() {
+  root=
+  [ "$(id -u)" != 0 ] || return 0
+  root=sudo
+  if have sudo; then
+    ! sudo -n true 2>/dev/null || return 0
+    if [ -t 0 ]; then
+      say 'sudo asks for your password to install packages'
+      ! sudo -v || return 0
+    fi
+  fi
+  say 'packages are missing and only root can install them. Run as root, then start again:'
+  print_plan >&2
+  exit 1
+}
+
+backports=bookworm-backports
+backports_file=$apt_sources/sources.list.d/sojourn-backports.sources
+
+backports_configured() {
+  for file in "$apt_sources/sources.list" "$apt_sources"/sources.list.d/*.list \
+    "$apt_sources"/sources.list.d/*.sources; do
+    [ ! -e "$file" ] || ! grep -q "^[^#]*$backports" "$file" || return 0
+  done
+  return 1
+}
+
+# From the mirror that Debian itself comes from.
+backports_source() {
+  mirror=$(cat "$apt_sources/sources.list" "$apt_sources"/sources.list.d/*.sources 2>/dev/null |
+    sed -n 's/^\(URIs:\|deb\) .*\(https\{0,1\}:[^ ]*\/debian\)\/\{0,1\}\( .*\)\{0,1\}$/\2/p' | head -n 1)
+  cat <<SOURCE
+Types: deb
+URIs: ${mirror:-http://deb.debian.org/debian}
+Suites: $backports
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+SOURCE
+}
+
+print_plan() {
+  if [ -n "$qemu_packages" ] && [ -n "$suite" ] && ! backports_configured; then
+    printf "cat >%s <<'END'\n%s\nEND\n" "$backports_file" "$(backports_source)"
+  fi
+  echo 'apt-get update'
+  [ -z "$packages" ] || echo "apt-get install --no-install-recommends $packages"
+  [ -z "$qemu_packages" ] ||
+    echo "apt-get install --no-install-recommends ${suite:+-t $suite }$qemu_packages"
+}
+
+# Lists may be locked by another apt, which, unlike the lock of dpkg, apt-get does not wait for.
+update_lists() {
+  tries=5
+  say 'fetching the package lists (apt-get update)'
+  until quietly 'apt-get update' $root apt-get -q -o Acquire::Retries=3 update; do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] || exit 1
+    sleep 5
+  done
+}
+
+apt_install() {
+  say "installing $*"
+  quietly 'apt-get install' $root env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
+    --no-install-recommends -o Acquire::Retries=3 -o DPkg::Lock::Timeout=$apt_lock_wait \
+    -o Dpkg::Options::=--force-confold install "$@"
+}
+
+# With lists that are there but stale or missing, a fetched set makes the second try.
+apt_install_updating() {
+  apt_install "$@" || {
+    update_lists
+    apt_install "$@" || exit 1
+  }
+}
+
+install_by_apt() {
+  qemu_packages=$(echo "$1" | grep '^qemu-' || true)
+  packages=$(echo "$1" | grep -v '^qemu-' || true)
+  suite=
+  if [ "$(os_value ID) $(os_value VERSION_ID)" = 'debian 12' ]; then
+    suite=$backports
+  fi
+  need_root
+  # shellcheck disable=SC2086 # words
+  [ -z "$packages" ] || apt_install_updating $packages
+  [ -n "$qemu_packages" ] || return 0
+  if [ -n "$suite" ] && ! backports_configured; then
+    say "Debian 12 has QEMU 7.2, Sojourn needs $qemu_needed: adding $backports in $backports_file"
+    backports_source | $root tee "$backports_file" >/dev/null
+    update_lists
+  fi
+  # shellcheck disable=SC2086
+  apt_install_updating ${suite:+-t "$suite"} $qemu_packages
+  qemu_new_enough || fail "QEMU $qemu_needed or newer is needed, $(os_value PRETTY_NAME) has $(qemu_version).
+setup: Use a newer release of it, or put a newer qemu-system-x86_64 first on PATH"
+}
+
+need_system() {
+  [ "$(uname -s)" = Linux ] || fail "this script knows Linux only; install QEMU $qemu_needed or newer by hand"
+  # Tools of the administrator are not on everybody's PATH in Debian.
+  PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+  export PATH
+  case " $(os_value ID) $(os_value ID_LIKE) " in
+    *' debian '*)
+      lacking=$(missing "$1" 3)
+      [ -z "$lacking" ] || install_by_apt "$lacking"
+      ;;
+    *' fedora '* | *' rhel '*)
+      lacking=$(missing "$1" 4)
+      [ -z "$lacking" ] || name_missing 'sudo dnf install' $lacking
+      ;;
+    *' arch '*)
+      lacking=$(missing "$1" 5)
+      [ -z "$lacking" ] || name_missing 'sudo pacman -S' $lacking
+      ;;
+    *)
+      lacking=$(missing "$1" 3)
+      [ -z "$lacking" ] || fail "missing, by their names in Debian: $(echo $lacking); QEMU must be $qemu_needed or newer"
+      ;;
+  esac
+}
