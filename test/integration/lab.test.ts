@@ -19,7 +19,11 @@ async function ping(from: Namespace, to: string, count = 5, size = 56): Promise<
 
 /** A process that ended but was not yet waited for has an empty command line. */
 function runs(pid: number): boolean {
-  return existsSync(`/proc/${pid}`) && readFileSync(`/proc/${pid}/cmdline`).length > 0;
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 function processesNaming(run: string): string[] {
