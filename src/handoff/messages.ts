@@ -1,0 +1,62 @@
+/**
+ * The calls of a handoff between two agents, all from the source to the destination. Each owner-changing
+ * one carries handoff, guest and epoch; each may be repeated.
+ *
+ *   handoff.preflight   could this guest run there, and come back?       -> all problems at once
+ *   handoff.prepare     start an empty QEMU for it                       -> ready for disks and memory
+ *   handoff.loaded      (long) wait until disks and memory are there     -> loaded
+ *   handoff.seal        it is yours from `epoch` on                      -> claimed | refused
+ *   handoff.abort       it stays with me; forget it                      -> nothing, whatever the state
+ *   handoff.query       what do you know of this handoff? (read only)
+ *
+ * Memory and disks travel in channels of kind `handoff.memory` and `handoff.disk`, with the metadata below.
+ */
+import { z } from 'zod';
+import { guestId, guestSpec } from '../guest/spec.ts';
+import { preflightProblem } from './preflight.ts';
+import { epoch, handoffId } from './records.ts';
+
+const key = { handoffId, guestId, epoch };
+
+/** The version of what the channels carry; both ends of a handoff need the same. */
+export const STREAM_VERSION = 1;
+
+export const messages = {
+  'handoff.preflight': {
+    params: z.object({ spec: guestSpec }),
+    result: z.object({ problems: z.array(preflightProblem).max(64) }),
+  },
+  'handoff.prepare': {
+    params: z.object({ ...key, spec: guestSpec, streamVersion: z.literal(STREAM_VERSION) }),
+    result: z.object({}),
+  },
+  'handoff.loaded': { params: z.object(key), result: z.object({}) },
+  'handoff.seal': {
+    params: z.object(key),
+    result: z.object({
+      outcome: z.enum(['claimed', 'refused']),
+      reason: z.string().max(512).nullable(),
+      /** When the guest began to run there, milliseconds since 1970 by the destination's clock. */
+      runningAt: z.number().nullable(),
+    }),
+  },
+  'handoff.abort': { params: z.object(key), result: z.object({}) },
+  'handoff.query': {
+    params: z.object(key),
+    result: z.object({
+      state: z.enum(['unknown', 'preparing', 'receiving', 'loaded', 'claimed', 'refused']),
+      /** Why it was refused or failed, for a person. */
+      reason: z.string().max(512).nullable(),
+    }),
+  },
+} as const;
+
+export type HandoffMethod = keyof typeof messages;
+export type Params<M extends HandoffMethod> = z.infer<(typeof messages)[M]['params']>;
+export type Result<M extends HandoffMethod> = z.infer<(typeof messages)[M]['result']>;
+export type HandoffKey = Params<'handoff.abort'>;
+
+export const MEMORY_CHANNEL = 'handoff.memory';
+export const DISK_CHANNEL = 'handoff.disk';
+export const memoryChannelMeta = z.object({ handoffId });
+export const diskChannelMeta = z.object({ handoffId, disk: z.string().max(16) });

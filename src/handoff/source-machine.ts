@@ -1,0 +1,273 @@
+/**
+ * The source's half of a handoff, as a pure function. Nothing here knows QEMU, a socket or a clock.
+ *
+ *   preflight ─► preparing ─► disks ─► memory ─► switching ─► sealing ═► sealed ─► releasing ─► handed-over
+ *       │            │          │        │           │           │          │
+ *       └────────────┴──────────┴────────┴───────────┘           │          └─ refused ─► reclaiming ─► stayed
+ *                  abandon, failure: aborting ─► stayed  ◄───────┘ not durable, or abandoned meanwhile
+ *
+ * The double line is the transfer of ownership: the record `handoff-sealed` is durable before the seal is sent,
+ * and the seal is sent only from `sealed`. `sealing` is entered only when the guest's QEMU has completed the
+ * migration (`postmigrate`): before that it would resume the guest by itself when its migration stream breaks, as it does
+ * when this agent dies, and two guests would run.
+ *
+ * `abandon` is legal in every live state. From `sealed` on it changes nothing: the destination decides.
+ */
+import type { SourceRecordType } from './records.ts';
+
+/** Why a handoff did not take place: a stable code and a sentence for a person. */
+export interface Reason {
+  readonly code: string;
+  readonly message: string;
+}
+
+export type SourceState =
+  | { readonly kind: 'preflight' }
+  | { readonly kind: 'preparing' }
+  | { readonly kind: 'disks' }
+  | { readonly kind: 'memory' }
+  | { readonly kind: 'switching'; readonly migrated: boolean; readonly loaded: boolean }
+  | { readonly kind: 'sealing'; readonly abandoned: Reason | undefined }
+  | { readonly kind: 'sealed'; readonly inDoubt: boolean }
+  | { readonly kind: 'releasing' }
+  | { readonly kind: 'reclaiming'; readonly reason: Reason; readonly durable: boolean }
+  | { readonly kind: 'aborting'; readonly reason: Reason; readonly step: 'withdraw' | 'resume' }
+  | { readonly kind: 'handed-over' }
+  | {
+      readonly kind: 'stayed';
+      readonly reason: Reason;
+      /** `gone`: the guest's QEMU ended; it is still ours, and can be started from its disks. */
+      readonly guest: 'running' | 'gone';
+      readonly reclaimed: boolean;
+    };
+
+export type SourceEvent =
+  | { readonly type: 'suitable' }
+  | { readonly type: 'prepared' }
+  | { readonly type: 'disks-ready' }
+  | { readonly type: 'converged' }
+  /** The guest's QEMU here has completed: it cannot resume by itself any more. */
+  | { readonly type: 'migrated' }
+  /** The destination has all memory and all disks. */
+  | { readonly type: 'loaded' }
+  | { readonly type: 'durable'; readonly record: SourceRecordType }
+  | { readonly type: 'not-durable'; readonly record: SourceRecordType; readonly reason: Reason }
+  | { readonly type: 'claimed' }
+  | { readonly type: 'refused'; readonly reason: Reason }
+  | { readonly type: 'unanswered' }
+  | { readonly type: 'failed'; readonly reason: Reason }
+  | { readonly type: 'abandon'; readonly reason: Reason }
+  | { readonly type: 'resumed' }
+  | { readonly type: 'guest-gone' };
+
+export type SourceEffect =
+  | { readonly type: 'preflight' }
+  | { readonly type: 'prepare' }
+  | { readonly type: 'start-disks' }
+  | { readonly type: 'start-memory' }
+  | { readonly type: 'switch-over' }
+  | { readonly type: 'append'; readonly record: SourceRecordType }
+  | { readonly type: 'seal' }
+  | { readonly type: 'ask-again' }
+  | { readonly type: 'take-back' }
+  | { readonly type: 'notify-abort' }
+  /**
+   * End every attempt (below) that is under way, then see that the guest runs here: answers `resumed` or
+   * `guest-gone`. An attempt that went on after it would stop the guest again.
+   */
+  | { readonly type: 'resume' }
+  | { readonly type: 'destroy-copy' };
+
+/** The effects that bring the handoff forward, and must have ended before `resume` touches the guest. */
+export function isAttempt(effect: SourceEffect): boolean {
+  return ['preflight', 'prepare', 'start-disks', 'start-memory', 'switch-over'].includes(
+    effect.type,
+  );
+}
+
+export interface SourceStep {
+  readonly state: SourceState;
+  readonly effects: readonly SourceEffect[];
+}
+
+export const initialSource: SourceStep = {
+  state: { kind: 'preflight' },
+  effects: [{ type: 'preflight' }],
+};
+
+const stay = (state: SourceState): SourceStep => ({ state, effects: [] });
+
+export function stepSource(state: SourceState, event: SourceEvent): SourceStep {
+  switch (state.kind) {
+    case 'preflight':
+      if (event.type === 'suitable') {
+        return {
+          state: { kind: 'preparing' },
+          effects: [{ type: 'append', record: 'handoff-started' }, { type: 'prepare' }],
+        };
+      }
+      return beforeSeal(state, event);
+    case 'preparing':
+      if (event.type === 'prepared') {
+        return { state: { kind: 'disks' }, effects: [{ type: 'start-disks' }] };
+      }
+      return beforeSeal(state, event);
+    case 'disks':
+      if (event.type === 'disks-ready') {
+        return { state: { kind: 'memory' }, effects: [{ type: 'start-memory' }] };
+      }
+      return beforeSeal(state, event);
+    case 'memory':
+      if (event.type === 'converged') {
+        return {
+          state: { kind: 'switching', migrated: false, loaded: false },
+          effects: [{ type: 'switch-over' }],
+        };
+      }
+      return beforeSeal(state, event);
+    case 'switching': {
+      const migrated = state.migrated || event.type === 'migrated';
+      const loaded = state.loaded || event.type === 'loaded';
+      if (migrated && loaded) {
+        return {
+          state: { kind: 'sealing', abandoned: undefined },
+          effects: [{ type: 'append', record: 'handoff-sealed' }],
+        };
+      }
+      if (event.type === 'migrated' || event.type === 'loaded') {
+        return stay({ kind: 'switching', migrated, loaded });
+      }
+      return beforeSeal(state, event);
+    }
+    case 'sealing':
+      return sealing(state, event);
+    case 'sealed':
+      return sealed(state, event);
+    case 'releasing':
+      if (event.type === 'durable' && event.record === 'handoff-released') {
+        return { state: { kind: 'handed-over' }, effects: [{ type: 'destroy-copy' }] };
+      }
+      // The claim is known: a record that cannot be written costs one question after a restart, no more.
+      if (event.type === 'not-durable' && event.record === 'handoff-released') {
+        return { state: { kind: 'handed-over' }, effects: [{ type: 'destroy-copy' }] };
+      }
+      return stay(state);
+    case 'reclaiming':
+      return reclaiming(state, event);
+    case 'aborting':
+      return aborting(state, event);
+    case 'handed-over':
+    case 'stayed':
+      return stay(state);
+  }
+}
+
+/** What ends a handoff in any state before the seal. */
+function beforeSeal(state: SourceState, event: SourceEvent): SourceStep {
+  switch (event.type) {
+    case 'failed':
+    case 'abandon':
+      return abort(event.reason);
+    case 'not-durable':
+      return abort(event.reason);
+    case 'guest-gone':
+      return abort({ code: 'guest-ended', message: 'the guest ended during the handoff' });
+    default:
+      return stay(state);
+  }
+}
+
+function abort(reason: Reason): SourceStep {
+  return {
+    state: { kind: 'aborting', reason, step: 'resume' },
+    effects: [{ type: 'resume' }, { type: 'notify-abort' }],
+  };
+}
+
+/** The seal was or may have been written, but not sent: its record is withdrawn before the guest goes on. */
+function withdraw(reason: Reason): SourceStep {
+  return {
+    state: { kind: 'aborting', reason, step: 'withdraw' },
+    effects: [{ type: 'append', record: 'handoff-aborted' }],
+  };
+}
+
+function sealing(state: SourceState & { kind: 'sealing' }, event: SourceEvent): SourceStep {
+  switch (event.type) {
+    case 'durable':
+      if (event.record !== 'handoff-sealed') return stay(state);
+      if (state.abandoned !== undefined) return withdraw(state.abandoned);
+      return { state: { kind: 'sealed', inDoubt: false }, effects: [{ type: 'seal' }] };
+    case 'not-durable':
+      return event.record === 'handoff-sealed' ? withdraw(event.reason) : stay(state);
+    case 'failed':
+    case 'abandon':
+      return stay({ kind: 'sealing', abandoned: state.abandoned ?? event.reason });
+    default:
+      return stay(state);
+  }
+}
+
+function sealed(state: SourceState & { kind: 'sealed' }, event: SourceEvent): SourceStep {
+  switch (event.type) {
+    case 'claimed':
+      return {
+        state: { kind: 'releasing' },
+        effects: [{ type: 'append', record: 'handoff-released' }],
+      };
+    case 'refused':
+      return {
+        state: { kind: 'reclaiming', reason: event.reason, durable: false },
+        effects: [{ type: 'append', record: 'handoff-reclaimed' }],
+      };
+    case 'unanswered':
+      return { state: { kind: 'sealed', inDoubt: true }, effects: [{ type: 'ask-again' }] };
+    default:
+      return stay(state);
+  }
+}
+
+function reclaiming(state: SourceState & { kind: 'reclaiming' }, event: SourceEvent): SourceStep {
+  const { reason, durable } = state;
+  switch (event.type) {
+    case 'durable':
+    case 'not-durable':
+      // Not durable: the refusal stands at the destination, which gives it again when it is asked again.
+      if (event.record !== 'handoff-reclaimed' || durable) return stay(state);
+      return {
+        state: { kind: 'reclaiming', reason, durable: true },
+        effects: [{ type: 'take-back' }, { type: 'resume' }],
+      };
+    case 'resumed':
+      return durable
+        ? stay({ kind: 'stayed', reason, guest: 'running', reclaimed: true })
+        : stay(state);
+    case 'guest-gone':
+      return durable
+        ? stay({ kind: 'stayed', reason, guest: 'gone', reclaimed: true })
+        : stay(state);
+    default:
+      return stay(state);
+  }
+}
+
+function aborting(state: SourceState & { kind: 'aborting' }, event: SourceEvent): SourceStep {
+  const { reason, step } = state;
+  switch (event.type) {
+    case 'durable':
+    case 'not-durable':
+      if (step !== 'withdraw' || event.record !== 'handoff-aborted') return stay(state);
+      return abort(reason);
+    case 'resumed':
+    case 'guest-gone': {
+      if (step !== 'resume') return stay(state);
+      const guest = event.type === 'resumed' ? 'running' : 'gone';
+      return {
+        state: { kind: 'stayed', reason, guest, reclaimed: false },
+        effects: [{ type: 'append', record: 'handoff-aborted' }],
+      };
+    }
+    default:
+      return stay(state);
+  }
+}
