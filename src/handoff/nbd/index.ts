@@ -1,0 +1,3 @@
+export { NbdClient } from './client.ts';
+export { NbdErrno, NbdProtocolError, NbdRequestError } from './protocol.ts';
+export { type NbdBackend, NbdServer } from './server.ts';
