@@ -1,0 +1,168 @@
+/**
+ * Numbered datagrams to the guest's echo service and from its stream service, as a process:
+ * `node datagrams.ts OPTIONS-JSON`, then commands on standard input (commands.ts). Logs:
+ *
+ *   echo-NAME.log     `sent <ns> <n>`, `got <ns> <n>`, `late <ns> <how many were due at once>`
+ *   stream-NAME.log   `order <ns> <chunk> <datagrams>`, `got <ns> <chunk> <n> <guest us>`
+ *
+ * The guest is asked for streams in chunks of known length, each on a port of its own, the next one
+ * before the last has ended: so there is no gap between them, and it is known what must arrive.
+ */
+import { createSocket, type Socket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import { join } from 'node:path';
+import { datagramCommand, obey, probeOptions, type Target } from './commands.ts';
+import { nanoseconds, ProbeLog } from './log.ts';
+
+const ECHO_PORT = 7;
+const CONTROL_PORT = 7003;
+/** Bytes of a numbered datagram. */
+const ECHO_BYTES = 64;
+const CHUNK = 2000;
+/** So many datagrams before the end of a chunk the next one is asked for. */
+const OVERLAP = 300;
+const ORDER_AGAIN_MS = 1000;
+/** A burst this long is noted: timers of Node are 1 ms wide, so one or two are usual. */
+const LATE = 4;
+const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
+
+async function open(address: string, onMessage: (message: Buffer) => void): Promise<Socket> {
+  const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
+  socket.on('message', onMessage);
+  // ICMP errors of a network that is just being rebuilt; what is lost shows in the log.
+  socket.on('error', () => {});
+  await new Promise<void>((resolve) => socket.bind(0, resolve));
+  socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES);
+  return socket;
+}
+
+class EchoSeries {
+  readonly #log: ProbeLog;
+  readonly #target: Target;
+  readonly #socket: Socket;
+  #sent = 0;
+
+  private constructor(log: ProbeLog, target: Target, socket: Socket) {
+    this.#log = log;
+    this.#target = target;
+    this.#socket = socket;
+  }
+
+  static async open(directory: string, target: Target): Promise<EchoSeries> {
+    const log = new ProbeLog(join(directory, `echo-${target.name}.log`));
+    const socket = await open(target.address, (message) => {
+      const now = nanoseconds();
+      const [word, number] = message.toString('latin1').split(' ');
+      if (word === 'probe') log.write(`got ${now} ${number}`);
+    });
+    return new EchoSeries(log, target, socket);
+  }
+
+  send(count: number): void {
+    if (count >= LATE) this.#log.write(`late ${nanoseconds()} ${count}`);
+    for (let n = 0; n < count; n += 1) {
+      this.#sent += 1;
+      const message = `probe ${this.#sent} `.padEnd(ECHO_BYTES, '.');
+      this.#log.write(`sent ${nanoseconds()} ${this.#sent}`);
+      this.#socket.send(message, ECHO_PORT, this.#target.address, () => {});
+    }
+  }
+
+  close(): Promise<void> {
+    this.#socket.close();
+    return this.#log.close();
+  }
+}
+
+class Streams {
+  readonly #log: ProbeLog;
+  readonly #target: Target;
+  readonly #sockets: Socket[] = [];
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #on = false;
+
+  constructor(directory: string, target: Target) {
+    this.#log = new ProbeLog(join(directory, `stream-${target.name}.log`));
+    this.#target = target;
+  }
+
+  async set(on: boolean): Promise<void> {
+    const begins = on && !this.#on;
+    this.#on = on;
+    if (begins) await this.#order();
+  }
+
+  async #order(): Promise<void> {
+    const chunk = this.#sockets.length + 1;
+    let answered = false;
+    let continued = false;
+    const socket = await open(this.#target.address, (message) => {
+      const now = nanoseconds();
+      const [word, , number, guestTime] = message.toString('latin1').split(/[ \n]/);
+      answered = true;
+      if (word !== 'stream') return;
+      this.#log.write(`got ${now} ${chunk} ${number} ${guestTime}`);
+      if (continued || !this.#on || Number(number) < CHUNK - OVERLAP) return;
+      continued = true;
+      this.#start();
+    });
+    this.#sockets.push(socket);
+    this.#log.write(`order ${nanoseconds()} ${chunk} ${CHUNK}`);
+    const ask = (): void => {
+      if (answered) return;
+      socket.send(`stream-to ${CHUNK} 1000`, CONTROL_PORT, this.#target.address, () => {});
+      const timer = setTimeout(ask, ORDER_AGAIN_MS);
+      this.#timers.add(timer);
+    };
+    ask();
+  }
+
+  #start(): void {
+    this.#order().catch((error) => {
+      process.stderr.write(`stream of ${this.#target.name}: ${error}\n`);
+      process.exit(1);
+    });
+  }
+
+  close(): Promise<void> {
+    this.#on = false;
+    for (const timer of this.#timers) clearTimeout(timer);
+    for (const socket of this.#sockets) socket.close();
+    return this.#log.close();
+  }
+}
+
+const { directory, targets } = probeOptions.parse(JSON.parse(process.argv[2] ?? ''));
+const series = await Promise.all(targets.map((each) => EchoSeries.open(directory, each)));
+const streams = targets.map((each) => new Streams(directory, each));
+
+let spacingMs = 0;
+let due = 0;
+let ticking: NodeJS.Timeout | undefined;
+
+function tick(): void {
+  const now = performance.now();
+  const count = Math.floor((now - due) / spacingMs) + 1;
+  if (count <= 0) return;
+  due += count * spacingMs;
+  for (const each of series) each.send(count);
+}
+
+obey(
+  (json) => {
+    const command = datagramCommand.parse(json);
+    if (command.command === 'streams') {
+      for (const each of streams) void each.set(command.on);
+      return;
+    }
+    clearInterval(ticking);
+    spacingMs = command.ms;
+    due = performance.now();
+    if (spacingMs > 0) ticking = setInterval(tick, Math.max(1, Math.floor(spacingMs)));
+  },
+  async () => {
+    clearInterval(ticking);
+    await Promise.all([...series, ...streams].map((each) => each.close()));
+  },
+);
+process.stdout.write('ready\n');

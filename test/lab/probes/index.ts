@@ -1,0 +1,3 @@
+export type { Target } from './commands.ts';
+export { nanoseconds, ProbeLog } from './log.ts';
+export { Probes } from './probes.ts';

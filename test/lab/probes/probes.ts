@@ -1,0 +1,113 @@
+/** Everything that looks at the guest from the correspondent: starts, steers and ends the processes. */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { endProcess, type Namespace } from '../namespace.ts';
+import type { DatagramCommand, ProbeOptions, Target } from './commands.ts';
+
+/** Bytes kept of each captured packet: all headers and what a probe's number needs. */
+const SNAPSHOT_BYTES = 160;
+
+export class Probes {
+  readonly #namespace: Namespace;
+  readonly #directory: string;
+  readonly #targets: readonly Target[];
+  #capture: ChildProcess | undefined;
+  #datagrams: ChildProcess | undefined;
+  #connections: ChildProcess | undefined;
+  #pings: ChildProcess[] = [];
+
+  /** Logs go to `directory`: capture.pcap, ping-NAME.log, and those of the two probe programs. */
+  constructor(namespace: Namespace, directory: string, targets: readonly Target[]) {
+    this.#namespace = namespace;
+    this.#directory = directory;
+    this.#targets = targets;
+  }
+
+  /** Begins to capture. Resolves when packets are being captured. */
+  async startCapture(): Promise<void> {
+    const file = join(this.#directory, 'capture.pcap');
+    const capture = await this.#namespace.spawn(
+      [
+        ...['tcpdump', '-i', 'eth0', '-n', '-Z', 'root', '-B', '16384', '-s', `${SNAPSHOT_BYTES}`],
+        ...['-w', file],
+      ],
+      { stderr: 'pipe' },
+    );
+    this.#capture = capture;
+    if (capture.stderr === null) throw new Error('tcpdump has no output');
+    const died = once(capture, 'exit').then(() => {
+      throw new Error('tcpdump ended before it captured anything');
+    });
+    died.catch(() => {});
+    await Promise.race([once(capture.stderr, 'data'), died]);
+    capture.stderr.resume();
+  }
+
+  /** Numbered datagrams, connections and reports; needs the guest to be up. */
+  async start(): Promise<void> {
+    [this.#datagrams, this.#connections] = await Promise.all([
+      this.#program('datagrams.ts'),
+      this.#program('connections.ts'),
+    ]);
+  }
+
+  /** Milliseconds between two echo datagrams to each address. */
+  spacing(ms: number): void {
+    this.#tell({ command: 'spacing', ms });
+  }
+
+  /** Whether the guest sends its numbered datagrams. */
+  streams(on: boolean): void {
+    this.#tell({ command: 'streams', on });
+  }
+
+  /** ICMP echo to each address, `ms` apart; each call writes files of its own (`label`). */
+  async startPing(label: string, ms: number): Promise<void> {
+    this.#pings = await Promise.all(
+      this.#targets.map(({ name, address }) =>
+        this.#namespace.spawn(['ping', '-n', '-D', '-s', '32', '-i', `${ms / 1000}`, address], {
+          stdout: join(this.#directory, `ping-${name}-${label}.log`),
+        }),
+      ),
+    );
+  }
+
+  async stopPing(): Promise<void> {
+    await Promise.all(
+      this.#pings.splice(0).map(async (ping) => {
+        const gone = once(ping, 'exit');
+        // Ctrl-C: then it prints its summary.
+        ping.kill('SIGINT');
+        await gone;
+      }),
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.stopPing();
+    for (const program of [this.#datagrams, this.#connections, this.#capture])
+      if (program !== undefined) await endProcess(program);
+  }
+
+  async #program(file: string): Promise<ChildProcess> {
+    const options: ProbeOptions = { directory: this.#directory, targets: [...this.#targets] };
+    const path = fileURLToPath(new URL(file, import.meta.url));
+    const program = await this.#namespace.spawn([process.execPath, path, JSON.stringify(options)], {
+      stdout: 'pipe',
+      stderr: join(this.#directory, 'probe-errors.log'),
+    });
+    if (program.stdout === null) throw new Error(`${file} has no output`);
+    const died = once(program, 'exit').then(() => {
+      throw new Error(`the probe program ${file} did not start; see probe-errors.log`);
+    });
+    died.catch(() => {});
+    await Promise.race([once(program.stdout, 'data'), died]);
+    return program;
+  }
+
+  #tell(command: DatagramCommand): void {
+    this.#datagrams?.stdin?.write(`${JSON.stringify(command)}\n`);
+  }
+}
