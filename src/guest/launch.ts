@@ -1,0 +1,102 @@
+/**
+ * Starts a process that outlives the agent, and the user's session if the system lets it: in a scope of the
+ * user's service manager, else in a session of its own (setsid).
+ */
+import { spawn } from 'node:child_process';
+import { open, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { execa } from 'execa';
+
+const SYSTEMD_TIMEOUT_MS = 3_000;
+/** Wanted oom_score_adj (proc_pid_oom_score_adj(5)): others go first, but a runaway guest can still be ended. */
+const OOM_SCORE_ADJUSTMENTS = [-500, 0] as const;
+
+export type Launcher = 'systemd-scope' | 'setsid';
+
+export interface LaunchOptions {
+  readonly binary: string;
+  readonly args: readonly string[];
+  /** Standard output and error are appended to it. */
+  readonly logFile: string;
+  /** Name of the scope unit, without `.scope`. */
+  readonly unit: string;
+  /** Decided by looking at the system unless given. */
+  readonly launcher?: Launcher;
+}
+
+export interface ExitInfo {
+  /** Undefined when it was ended by a signal, or is not this process's child. */
+  readonly code: number | undefined;
+  readonly signal: string | undefined;
+}
+
+export interface Launched {
+  readonly pid: number | undefined;
+  readonly launcher: Launcher;
+  /** Resolves, never rejects. `errorCode`: the system's, when it could not be started (ENOENT). */
+  readonly ended: Promise<Ended>;
+  /** From now on this process may end before it does. */
+  readonly letGo: () => void;
+}
+
+type Ended = ExitInfo & { readonly errorCode: string | undefined };
+
+export async function launchDetached(options: LaunchOptions): Promise<Launched> {
+  const launcher = options.launcher ?? (await chooseLauncher());
+  const [file, args] =
+    launcher === 'setsid'
+      ? [options.binary, options.args]
+      : ['systemd-run', [...scopeArguments(options.unit), options.binary, ...options.args]];
+  const log = await open(options.logFile, 'a', 0o600);
+  try {
+    // Not execa: it would relay the output through this process, whose end the child must survive.
+    const child = spawn(file, args, { detached: true, stdio: ['ignore', log.fd, log.fd] });
+    const { promise: ended, resolve } = Promise.withResolvers<Ended>();
+    child.once('error', (error: NodeJS.ErrnoException) =>
+      resolve({ code: undefined, signal: undefined, errorCode: error.code }),
+    );
+    child.once('exit', (code, signal) =>
+      resolve({ code: code ?? undefined, signal: signal ?? undefined, errorCode: undefined }),
+    );
+    return { pid: child.pid, launcher, ended, letGo: () => child.unref() };
+  } finally {
+    await log.close();
+  }
+}
+
+/**
+ * A scope of the user's manager ends with the manager, so it only helps where the manager lingers after log-out
+ * (loginctl(1), enable-linger); a session of its own ends at log-out where logind kills the user's processes.
+ */
+export async function chooseLauncher(): Promise<Launcher> {
+  const uid = process.getuid?.();
+  if (uid === 0 || uid === undefined) return 'setsid';
+  const answers = await succeeds('systemctl', ['--user', 'show-environment']);
+  if (!answers) return 'setsid';
+  const lingers = await succeeds('loginctl', ['enable-linger', userInfo().username]);
+  return lingers ? 'systemd-scope' : 'setsid';
+}
+
+/** Returns the adjustment in force, or undefined where the system allows none. */
+export async function protectFromOomKiller(pid: number): Promise<number | undefined> {
+  for (const adjustment of OOM_SCORE_ADJUSTMENTS) {
+    try {
+      await writeFile(`/proc/${pid}/oom_score_adj`, String(adjustment));
+      return adjustment;
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code !== 'EACCES' && code !== 'EPERM' && code !== 'ENOENT' && code !== 'ESRCH')
+        throw error;
+    }
+  }
+  return undefined;
+}
+
+function scopeArguments(unit: string): string[] {
+  return ['--user', '--scope', '--quiet', '--collect', `--unit=${unit}`, '--'];
+}
+
+async function succeeds(file: string, args: readonly string[]): Promise<boolean> {
+  const result = await execa(file, args, { reject: false, timeout: SYSTEMD_TIMEOUT_MS });
+  return !result.failed;
+}

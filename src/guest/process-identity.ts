@@ -1,0 +1,69 @@
+/** Tells one process from a later one with the same number: by its start time and boot (proc_pid_stat(5)). */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+
+export const processIdentity = z.object({
+  pid: z.int().positive(),
+  /** Clock ticks after boot at which the process started (field 22 of /proc/PID/stat). */
+  startTicks: z.int().nonnegative(),
+  /** /proc/sys/kernel/random/boot_id: start times repeat from boot to boot. */
+  bootId: z.string(),
+  /** Lower-case hex SHA-256 of /proc/PID/cmdline. */
+  commandLineDigest: z.string(),
+});
+export type ProcessIdentity = z.infer<typeof processIdentity>;
+
+/** Undefined if there is no such process, or it has ended and waits for its parent. */
+export async function identifyProcess(pid: number): Promise<ProcessIdentity | undefined> {
+  const stat = await readProc(`/proc/${pid}/stat`);
+  const commandLine = await readProc(`/proc/${pid}/cmdline`);
+  const bootId = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
+  if (stat === undefined || commandLine === undefined) return undefined;
+  // The second field is the name in parentheses, which may hold anything, also parentheses.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const [state] = fields;
+  if (state === 'Z' || state === 'X') return undefined;
+  return {
+    pid,
+    startTicks: Number(fields[19]),
+    bootId: bootId.trim(),
+    commandLineDigest: createHash('sha256').update(commandLine).digest('hex'),
+  };
+}
+
+/** Whether the process that was identified still runs. */
+export async function isRunning(known: ProcessIdentity): Promise<boolean> {
+  const now = await identifyProcess(known.pid);
+  return (
+    now !== undefined &&
+    now.startTicks === known.startTicks &&
+    now.bootId === known.bootId &&
+    now.commandLineDigest === known.commandLineDigest
+  );
+}
+
+/** Sends the signal to that very process; false if it does not run any more. */
+export async function signalProcess(
+  known: ProcessIdentity,
+  signal: NodeJS.Signals,
+): Promise<boolean> {
+  if (!(await isRunning(known))) return false;
+  try {
+    process.kill(known.pid, signal);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    throw error;
+  }
+}
+
+async function readProc(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
+    throw error;
+  }
+}
