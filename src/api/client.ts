@@ -66,8 +66,8 @@ export class ApiClient {
    * `too-many-connections`.
    */
   static connect(path: string, options: { timeoutMs?: number } = {}): Promise<ApiClient> {
-    checkSocketPath(path);
     return new Promise((resolve, reject) => {
+      checkSocketPath(path);
       const socket = connect(path);
       const splitter = new LineSplitter(MAX_LINE_BYTES);
       let client: ApiClient | undefined;

@@ -21,7 +21,7 @@ export function stateDirectory(option?: string, env: NodeJS.ProcessEnv = process
 }
 
 export function apiSocketPath(stateDirectory: string): string {
-  return join(stateDirectory, 'api.sock');
+  return join(stateDirectory, 'agent.sock');
 }
 
 /** Throws `socket-path-too-long` for what the system would cut off or refuse. */

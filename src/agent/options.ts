@@ -1,0 +1,27 @@
+import type { Accelerator } from '../guest/spec.ts';
+
+/** What the agent is started with. The command has checked the form of everything in it. */
+export interface AgentOptions {
+  readonly profile: 'device' | 'site';
+  /** Absolute path. */
+  readonly stateDirectory: string;
+  /** Name of this place, told to its peers. */
+  readonly name: string;
+  /** Where peers dial. Undefined on a device. */
+  readonly listen: { readonly host: string; readonly port: number } | undefined;
+  /** Where the guest network's tunnels are dialled, at the same host. Undefined on a device. */
+  readonly tunnelPort: number | undefined;
+  /** Prefix of home addresses that this site anchors, `192.0.2.0/24`. */
+  readonly hoa4: string | undefined;
+  /** Prefix of home addresses that this site anchors, /48 to /56; each guest gets a /64 of it. */
+  readonly hoa6: string | undefined;
+  /** TAP interface through which the rest of the network reaches the home addresses. */
+  readonly tap: string | undefined;
+  /** Names or addresses put into invites; empty: found out. */
+  readonly advertise: readonly string[];
+  /** Name servers told to guests. */
+  readonly dns: readonly string[];
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
+  /** Undefined: proved. */
+  readonly accelerator: Accelerator | undefined;
+}

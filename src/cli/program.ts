@@ -1,0 +1,189 @@
+/** The command line. Each action imports its module when it runs, so that starting costs little. */
+import { Command, type CommanderError, Option } from 'commander';
+import type { AgentFlags } from './commands/agent.ts';
+import type { CreateOptions } from './commands/guest.ts';
+import type { HandoffOptions } from './commands/handoff.ts';
+import type { InviteOptions } from './commands/place.ts';
+import { exitCodesHelp } from './exit-codes.ts';
+import { type CommonOptions, usageError } from './output.ts';
+
+const accelerators = ['kvm', 'tcg', 'hvf', 'whpx'];
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error'];
+
+const stateOption = () =>
+  new Option('--state <dir>', 'state directory of the agent (default: $SOJOURN_STATE, else XDG)');
+
+/** The options of every command that talks to the agent. */
+function common(command: Command): Command {
+  return command
+    .addOption(stateOption())
+    .option('--json', 'print JSON: one document, or one per line where there are many')
+    .option('-q, --quiet', 'print results and errors only');
+}
+
+export function buildProgram(version: string): Command {
+  const program = new Command('sojourn')
+    .description('Keeps a guest computer running while the network under its host changes.')
+    .version(version)
+    .configureOutput({ outputError: () => {} })
+    .addHelpText('after', `\n${exitCodesHelp()}`);
+  addAgent(program);
+  addGuest(program);
+  addImage(program);
+  addHandoff(program);
+  addPlaces(program);
+  common(program.command('status'))
+    .description('show guests, places and warnings')
+    .option('-w, --watch', 'go on showing every change, until Ctrl-C')
+    .action(async (options: CommonOptions & { watch?: boolean }) => {
+      const status = await import('./commands/status.ts');
+      await (options.watch ? status.watch(options) : status.show(options));
+    });
+  common(program.command('doctor'))
+    .description('check what this machine can do and what it lacks; works without an agent')
+    .option('--no-kernel', 'do not boot a kernel to prove KVM')
+    .action(async (options: CommonOptions & { kernel: boolean }) =>
+      (await import('./commands/doctor.ts')).doctor(options),
+    );
+  overrideExits(program);
+  return program;
+}
+
+function addAgent(program: Command): void {
+  program
+    .command('agent')
+    .description('run the agent in the foreground')
+    .addOption(
+      new Option('--profile <profile>', 'device: a laptop that dials out; site: receives guests')
+        .choices(['device', 'site'])
+        .makeOptionMandatory(),
+    )
+    .addOption(stateOption())
+    .option('--name <name>', 'name of this place (default: the host name)')
+    .option('--listen <host:port>', 'where peers dial (site; default: 0.0.0.0:7420)')
+    .option('--tunnel-port <port>', 'port of the guest network tunnel (site; default: one higher)')
+    .option('--hoa4 <prefix>', 'IPv4 prefix of home addresses (site), e.g. 192.0.2.0/24')
+    .option('--hoa6 <prefix>', 'IPv6 prefix of home addresses (site), /48 to /56')
+    .option('--tap <name>', 'TAP interface that anchors the home addresses (site)')
+    .option(
+      '--advertise <hosts>',
+      'names or addresses put into invites, separated by commas (site)',
+    )
+    .option('--dns <addresses>', 'name servers told to guests, separated by commas')
+    .addOption(new Option('--accelerator <name>', 'instead of a proven one').choices(accelerators))
+    .addOption(new Option('--log-level <level>', 'log level').choices(logLevels).default('info'))
+    .action(async (flags: AgentFlags) => (await import('./commands/agent.ts')).agent(flags));
+  common(program.command('stop'))
+    .description('stop the agent; guests keep running')
+    .option('--guests', 'power the guests down first')
+    .action(async (options: CommonOptions & { guests?: boolean }) =>
+      (await import('./commands/stop.ts')).stopAgent(options),
+    );
+}
+
+function addGuest(program: Command): void {
+  const guest = program.command('guest').description('make, run and inspect guests');
+  const load = () => import('./commands/guest.ts');
+  common(guest.command('create <name>'))
+    .description('make a guest from an image')
+    .requiredOption('--image <image>', 'name of an image (see `sojourn image list`)')
+    .option('--memory <size>', 'memory, in MiB or like 2G')
+    .option('--vcpus <count>', 'processors')
+    .option('--overlay-limit <size>', 'how much it may write, like 4G')
+    .addOption(
+      new Option('--overlay <where>', 'where what it writes is kept').choices(['memory', 'disk']),
+    )
+    .addOption(new Option('--accelerator <name>', 'accelerator').choices(accelerators))
+    .action(async (name: string, options: CreateOptions) => (await load()).create(name, options));
+  common(guest.command('start <guest>'))
+    .description('start a guest')
+    .action(async (name: string, options: CommonOptions) => (await load()).start(name, options));
+  common(guest.command('stop <guest>'))
+    .description('power a guest down')
+    .option('-f, --force', 'at once, as if its plug were pulled')
+    .action(async (name: string, options: CommonOptions & { force?: boolean }) =>
+      (await load()).stop(name, options),
+    );
+  common(guest.command('list').alias('ls'))
+    .description('list guests')
+    .action(async (options: CommonOptions) => (await load()).list(options));
+  common(guest.command('show <guest>'))
+    .description('show all about a guest')
+    .action(async (name: string, options: CommonOptions) => (await load()).show(name, options));
+  common(guest.command('console <guest>'))
+    .description('connect this terminal to its serial console; with --json print where it is')
+    .action(async (name: string, options: CommonOptions) =>
+      (await import('./commands/console.ts')).attach(name, options),
+    );
+  common(guest.command('limit <guest> <size>'))
+    .description('change how much it may write')
+    .action(async (name: string, size: string, options: CommonOptions) =>
+      (await load()).limit(name, size, options),
+    );
+  common(guest.command('delete <guest>').alias('rm'))
+    .description('delete a guest and all that it has written')
+    .option('-f, --force', 'also when it runs')
+    .option('-y, --yes', 'do not ask')
+    .action(async (name: string, options: CommonOptions) => (await load()).remove(name, options));
+  common(guest.command('recover <guest>'))
+    .description('explain a guest in doubt after a broken handoff, and decide')
+    .option('--keep-here', 'run it here; only when it surely does not run at the other place')
+    .option('--give-up-here', 'discard the copy here; it goes on at the other place')
+    .action(async (name: string, options: CommonOptions) => (await load()).recover(name, options));
+}
+
+function addImage(program: Command): void {
+  const image = program.command('image').description('base images of guests');
+  const load = () => import('./commands/image.ts');
+  common(image.command('import <path>'))
+    .description('copy an image into the store; PATH is a folder with an image.json, or that file')
+    .action(async (path: string, options: CommonOptions) =>
+      (await load()).importImage(path, options),
+    );
+  common(image.command('list').alias('ls'))
+    .description('list images')
+    .action(async (options: CommonOptions) => (await load()).list(options));
+}
+
+function addHandoff(program: Command): void {
+  common(program.command('handoff <guest>'))
+    .description('move a running guest to another place; Ctrl-C cancels')
+    .option('--to <place>', 'where to')
+    .option('--cancel', 'cancel a handoff under way')
+    .action(async (guest: string, options: HandoffOptions) =>
+      (await import('./commands/handoff.ts')).handoff(guest, options),
+    );
+}
+
+function addPlaces(program: Command): void {
+  const load = () => import('./commands/place.ts');
+  const places = common(program.command('places'))
+    .description('list the places this one is paired with')
+    .action(async (options: CommonOptions) => (await load()).list(options));
+  common(places.command('forget <place>'))
+    .description('end a pairing')
+    .action(async (place: string, _options: CommonOptions, command: Command) =>
+      (await load()).forget(place, command.optsWithGlobals()),
+    );
+  common(program.command('invite'))
+    .description('print an invite to this site; it works once')
+    .option('--host <host...>', 'name or address under which the invited reach this site')
+    .option('--ttl <time>', 'how long it is valid, like 15m')
+    .action(async (options: InviteOptions) => (await load()).invite(options));
+  common(program.command('pair <invite>'))
+    .description('pair with the site that made the invite')
+    .option('--name <name>', 'what to call it here')
+    .action(async (invite: string, options: CommonOptions & { name?: string }) =>
+      (await load()).pair(invite, options),
+    );
+}
+
+/** Errors of the command line become `SojournError`s that point to the right help. */
+function overrideExits(command: Command, path = command.name()): void {
+  command.exitOverride((error: CommanderError) => {
+    if (error.exitCode === 0 || error.code === 'commander.help') throw error;
+    const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+    throw usageError('command-line', message.replace(/\.$/, ''), `See \`${path} --help\``);
+  });
+  for (const child of command.commands) overrideExits(child, `${path} ${child.name()}`);
+}

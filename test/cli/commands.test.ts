@@ -1,0 +1,439 @@
+import { once } from 'node:events';
+import { createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Handlers } from '../../src/api/index.ts';
+import { type ErrorKind, SojournError } from '../../src/common/index.ts';
+import {
+  cloud,
+  type DoubleAgent,
+  fakeGuest,
+  fakePlace,
+  fakeStatus,
+  startDouble,
+} from '../api/double.ts';
+import { CliProcess, jsonLines, runCli } from './run-cli.ts';
+
+let agent: DoubleAgent;
+/** What reached the agent. */
+let calls: unknown[];
+beforeEach(() => {
+  calls = [];
+});
+afterEach(() => agent?.stop());
+
+async function start(handlers: Partial<Handlers>): Promise<void> {
+  agent = await startDouble(handlers);
+}
+
+const cli = (...args: string[]) => runCli([...args, '--state', agent.stateDirectory]);
+
+const recording =
+  <Output>(output: Output) =>
+  async (input: unknown): Promise<Output> => {
+    calls.push(input);
+    return output;
+  };
+
+describe('guest', () => {
+  test('create says what was made and gives the agent exactly what was asked for', async () => {
+    await start({ 'guest.create': recording(fakeGuest({ state: stopped })) });
+    const run = await cli(
+      ...['guest', 'create', 'alpine', '--image', 'demo', '--memory', '1G', '--vcpus', '2'],
+      ...['--overlay-limit', '4G', '--overlay', 'disk', '--accelerator', 'tcg'],
+    );
+    expect(run).toMatchObject({ code: 0, stderr: '' });
+    expect(run.stdout).toMatch(/alpine is created.*192\.0\.2\.10/);
+    expect(calls).toEqual([
+      {
+        name: 'alpine',
+        image: 'demo',
+        memoryMiB: 1024,
+        vcpus: 2,
+        overlayLimitBytes: 4 * 1024 ** 3,
+        overlayStorage: 'disk',
+        accelerator: 'tcg',
+      },
+    ]);
+  });
+
+  test('create leaves defaults to the agent', async () => {
+    await start({ 'guest.create': recording(fakeGuest()) });
+    expect(await cli('guest', 'create', 'alpine', '--image', 'demo')).toMatchObject({ code: 0 });
+    expect(calls).toEqual([{ name: 'alpine', image: 'demo' }]);
+  });
+
+  test.each([
+    [['start', 'alpine'], 'guest.start', { guest: 'alpine' }],
+    [['stop', 'alpine'], 'guest.stop', { guest: 'alpine', force: false }],
+    [['stop', 'alpine', '--force'], 'guest.stop', { guest: 'alpine', force: true }],
+    [
+      ['limit', 'alpine', '512M'],
+      'guest.limit',
+      { guest: 'alpine', overlayLimitBytes: 512 * 1024 ** 2 },
+    ],
+  ] as const)('%s', async (args, call, input) => {
+    await start({ [call]: recording(fakeGuest()) });
+    const run = await cli('guest', ...args);
+    expect(run).toMatchObject({ code: 0, stdout: 'alpine: running here\n' });
+    expect(calls).toEqual([input]);
+    const json = await cli('guest', ...args, '--json');
+    expect(jsonLines(json.stdout)).toEqual([fakeGuest()]);
+    const quiet = await cli('guest', ...args, '--quiet');
+    expect(quiet).toMatchObject({ code: 0, stdout: '', stderr: '' });
+  });
+
+  test('notices that have been true long enough are shown', async () => {
+    const since = '2026-01-01T00:00:00.000Z';
+    const tcg = { code: 'software-emulation', severity: 'warning', text: 'it is slow', since };
+    const later = { ...tcg, text: 'not yet', showAfterMs: 1e15 };
+    const guest = { ...fakeGuest(), notices: [tcg, later] } as never;
+    await start({ 'guest.start': async () => guest });
+    expect((await cli('guest', 'start', 'alpine')).stderr).toBe('warning: it is slow\n');
+  });
+
+  test('list is a table, JSON, or a hint', async () => {
+    let guests = [fakeGuest(), fakeGuest({ name: 'work', state: elsewhere, overlay: null })];
+    await start({ 'guest.list': async () => guests });
+    const text = await cli('guest', 'list');
+    expect(text.stdout.split('\n')).toEqual([
+      'GUEST   ID            STATE         HOME ADDRESS  MEMORY   OVERLAY',
+      'alpine  3f2b8c1e-58a  running here  192.0.2.10    512 MiB  3.15 MB of 1.07 GB (memory)',
+      'work    3f2b8c1e-58a  on cloud      192.0.2.10    512 MiB  -',
+      '',
+    ]);
+    expect(jsonLines((await cli('guest', 'list', '--json')).stdout)).toEqual([guests]);
+    guests = [];
+    expect(await cli('guest', 'ls')).toMatchObject({
+      code: 0,
+      stdout: '',
+      stderr: expect.stringMatching(/no guests/),
+    });
+  });
+
+  test('show prints no control characters that another machine put into a name', async () => {
+    const state = { ...elsewhere, place: { ...cloud, name: 'evil\u001b[2J\u202e' } };
+    await start({ 'guest.show': async () => fakeGuest({ state }) });
+    const run = await cli('guest', 'show', 'alpine');
+    expect(run.stdout).toContain('state         on evil?[2J?\n');
+  });
+
+  test('delete does not ask when nobody is there to answer', async () => {
+    await start({ 'guest.delete': recording({ guest: 'alpine' }) });
+    expect(await cli('guest', 'delete', 'alpine')).toMatchObject({
+      code: 0,
+      stdout: 'alpine is deleted\n',
+    });
+    expect(calls).toEqual([{ guest: 'alpine', force: false }]);
+  });
+
+  test('recover explains, and acts when told', async () => {
+    const answer = {
+      guest: fakeGuest({ state: inDoubt }),
+      explanation: 'cloud did not say whether it took alpine',
+      choices: [{ action: 'keep-here', consequence: 'two may run' } as const],
+      done: null,
+    };
+    await start({ 'guest.recover': recording(answer) });
+    const run = await cli('guest', 'recover', 'alpine');
+    expect(run.stdout).toContain('in doubt with cloud');
+    expect(run.stdout).toContain('--keep-here: two may run');
+    await cli('guest', 'recover', 'alpine', '--keep-here');
+    expect(calls).toEqual([{ guest: 'alpine' }, { guest: 'alpine', action: 'keep-here' }]);
+    const both = await cli('guest', 'recover', 'alpine', '--keep-here', '--give-up-here');
+    expect(both.code).toBe(2);
+    expect(calls).toHaveLength(2);
+  });
+});
+
+describe('console', () => {
+  async function serveConsole(onInput: (socket: Socket, data: Buffer) => void): Promise<Server> {
+    await start({
+      'guest.console': async () => ({
+        guest: 'alpine',
+        socketPath: join(agent.stateDirectory, 'serial.sock'),
+      }),
+    });
+    const serial = createServer((socket) => {
+      socket.write('login: ');
+      socket.on('data', (data) => onInput(socket, data as Buffer));
+      socket.on('error', () => {});
+    });
+    serial.listen(join(agent.stateDirectory, 'serial.sock'));
+    await once(serial, 'listening');
+    return serial;
+  }
+
+  test('bridges standard input and output until the guest ends it', async () => {
+    const serial = await serveConsole((socket, data) => socket.end(`hello ${data}`));
+    const run = new CliProcess(['guest', 'console', 'alpine', '--state', agent.stateDirectory]);
+    await run.printed('stdout', 'login: ');
+    // Not the escape key: that is one on a terminal only.
+    run.child.stdin.write('ro\u001dot');
+    const { code, stdout, stderr } = await run.finished;
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'login: hello ro\u001dot' });
+    expect(stderr).toContain('the console of alpine ended');
+    serial.close();
+  });
+
+  test('goes on showing after its input has ended, until it is interrupted', async () => {
+    const serial = await serveConsole((socket, data) => socket.write(`hello ${data}`));
+    const run = new CliProcess(['guest', 'console', 'alpine', '--state', agent.stateDirectory]);
+    run.child.stdin.end('root');
+    await run.printed('stdout', 'hello root');
+    run.child.kill('SIGINT');
+    const { code, stderr } = await run.finished;
+    expect(code).toBe(0);
+    expect(stderr).toContain('alpine goes on without this console');
+    serial.close();
+  });
+
+  test('says why when the socket is gone', async () => {
+    const serial = await serveConsole(() => {});
+    serial.close();
+    await once(serial, 'close');
+    expect(await cli('guest', 'console', 'alpine')).toMatchObject({
+      code: 6,
+      stderr: expect.stringMatching(/console cannot be reached/),
+    });
+  });
+});
+
+describe('places', () => {
+  test('are listed', async () => {
+    await start({ 'place.list': async () => fakeStatus().places });
+    const run = await cli('places');
+    expect(run.stdout).toMatch(/^laptop .*this place/m);
+    expect(run.stdout).toMatch(/^cloud .*connected +22 ms/m);
+    expect(jsonLines((await cli('places', '--json')).stdout)).toEqual([fakeStatus().places]);
+  });
+
+  test('are forgotten', async () => {
+    await start({ 'place.forget': recording(cloud) });
+    expect(await cli('places', 'forget', 'cloud')).toMatchObject({ code: 0 });
+    const json = await cli('places', 'forget', 'cloud', '--json');
+    expect(jsonLines(json.stdout)).toEqual([cloud]);
+    expect(calls).toEqual([{ place: 'cloud' }, { place: 'cloud' }]);
+  });
+
+  const made = {
+    invite: 'sojourn1.abc',
+    expiresAt: '2026-01-02T04:00:00.000Z',
+    hosts: ['cloud.example', '2001:db8::1'],
+    port: 7420,
+  };
+
+  test('invite prints the invite alone, and beside it who will be able to read what', async () => {
+    await start({ 'place.invite': recording(made) });
+    const run = await cli(
+      'invite',
+      '--host',
+      'cloud.example',
+      '--host',
+      '2001:db8::1',
+      '--ttl',
+      '2h',
+    );
+    expect(run.stdout).toBe('sojourn1.abc\n');
+    expect(run.stderr).toMatch(/owns this site can read the memory/);
+    expect(run.stderr).toContain('cloud.example:7420, [2001:db8::1]:7420');
+    expect(calls).toEqual([{ hosts: made.hosts, ttlSeconds: 7200 }]);
+    const json = jsonLines((await cli('invite', '--json')).stdout);
+    expect(json).toEqual([{ ...made, warning: expect.stringMatching(/read the memory/) }]);
+  });
+
+  test('pair passes the invite on', async () => {
+    await start({ 'place.pair': recording(fakePlace()) });
+    const run = await cli('pair', 'sojourn1.abc', '--name', 'cloud');
+    expect(run).toMatchObject({ code: 0, stdout: 'paired with cloud\n' });
+    expect(calls).toEqual([{ invite: 'sojourn1.abc', name: 'cloud' }]);
+  });
+});
+
+describe('image', () => {
+  const image = {
+    name: 'demo',
+    architecture: 'x86_64',
+    boot: 'kernel',
+    disks: [{ name: 'disk0', digest: 'ab'.repeat(32), virtualBytes: 1 << 26 }],
+    bytes: 24_000_000,
+    defaults: { memoryMiB: 256, vcpus: 1 },
+  } as const;
+
+  test('import resolves the path here and tells progress', async () => {
+    await start({
+      'image.import': async (input, { emit }) => {
+        calls.push(input);
+        emit({ bytesDone: 12_000_000, bytesTotal: 24_000_000 });
+        return { ...image, disks: [...image.disks] };
+      },
+    });
+    const run = await cli('image', 'import', 'some/folder');
+    expect(run.stdout).toBe('demo is imported (24.0 MB)\n');
+    expect(run.stderr).toBe('import: 12.0 MB of 24.0 MB\n');
+    expect(calls).toEqual([{ path: join(process.cwd(), 'some/folder') }]);
+  });
+
+  test('list', async () => {
+    await start({ 'image.list': async () => [{ ...image, disks: [...image.disks] }] });
+    expect((await cli('image', 'list')).stdout).toMatch(/^demo +x86_64 +kernel +24\.0 MB/m);
+  });
+});
+
+describe('status', () => {
+  test('is for people, or JSON', async () => {
+    await start({ status: async () => fakeStatus() });
+    const run = await cli('status');
+    expect(run.stdout).toMatch(/laptop \(device, a1a1.*agent 0\.1\.0-double.*QEMU 10\.0\.2 · tcg/);
+    expect(run.stdout).toMatch(/^alpine .*running here/m);
+    expect(run.stdout).toContain('datapath: pid 4712');
+    expect(jsonLines((await cli('status', '--json')).stdout)).toEqual([fakeStatus()]);
+  });
+
+  test('--watch --json gives a line for each snapshot until Ctrl-C', async () => {
+    const cancelled = Promise.withResolvers<void>();
+    await start({
+      'status.watch': (_input, { emit, signal }) => {
+        emit(fakeStatus());
+        emit(fakeStatus({ guests: [] }));
+        return new Promise((resolve) =>
+          signal.addEventListener('abort', () => {
+            cancelled.resolve();
+            resolve({});
+          }),
+        );
+      },
+    });
+    const args = ['status', '--watch', '--json', '--state', agent.stateDirectory];
+    const run = new CliProcess(args);
+    await run.printed('stdout', '"guests":[]');
+    run.child.kill('SIGINT');
+    const { code, stdout } = await run.finished;
+    await cancelled.promise;
+    expect(code).toBe(0);
+    expect(jsonLines(stdout)).toEqual([fakeStatus(), fakeStatus({ guests: [] })]);
+  });
+
+  test('finds the agent by SOJOURN_STATE and by XDG_STATE_HOME', async () => {
+    await start({ status: async () => fakeStatus() });
+    const state = agent.stateDirectory;
+    expect((await runCli(['status'], { SOJOURN_STATE: state })).code).toBe(0);
+    const elsewhere = await runCli(['status'], { XDG_STATE_HOME: state });
+    expect(elsewhere).toMatchObject({
+      code: 6,
+      stderr: expect.stringContaining(`${state}/sojourn`),
+    });
+  });
+});
+
+test('stop waits until the agent is gone', async () => {
+  await start({
+    'agent.stop': async (input) => {
+      calls.push(input);
+      setImmediate(() => void agent.server.close());
+      return { guestsLeftRunning: ['alpine', 'work'] };
+    },
+  });
+  expect(await cli('stop')).toMatchObject({
+    code: 0,
+    stdout: 'the agent has stopped; alpine and work go on\n',
+  });
+  expect(calls).toEqual([{ guests: 'keep' }]);
+});
+
+describe('errors', () => {
+  const kinds: [ErrorKind, number][] = [
+    ['internal', 1],
+    ['usage', 2],
+    ['not-found', 3],
+    ['conflict', 4],
+    ['requirement', 5],
+    ['unreachable', 6],
+    ['refused', 7],
+    ['cancelled', 8],
+  ];
+  test.each(kinds)('of kind %s exit with %i, one line on standard error', async (kind, code) => {
+    const error = { kind, code: 'some-code', message: 'it failed\nbadly', remedy: 'Do this' };
+    await start({ 'guest.list': () => Promise.reject(new SojournError(error)) });
+    const run = await cli('guest', 'list');
+    expect(run).toEqual({
+      code,
+      signal: null,
+      stdout: '',
+      stderr: 'sojourn: it failed badly. Do this.\n',
+    });
+    const json = await cli('guest', 'list', '--json');
+    expect(jsonLines(json.stdout)).toEqual([{ error }]);
+    expect(json.code).toBe(code);
+  });
+
+  test.each([
+    ['no agent', ['status', '--state', '/nonexistent'], 6, /^sojourn: no agent is running/],
+    ['an unknown option', ['status', '--wacth'], 2, /unknown option.*See `sojourn status --help`/],
+    ['an unknown command', ['hand-off', 'x'], 2, /unknown command.*See `sojourn --help`/],
+    ['a missing argument', ['guest', 'start'], 2, /See `sojourn guest start --help`/],
+    ['a missing option', ['guest', 'create', 'x'], 2, /--image.*sojourn guest create --help/],
+    ['a bad choice', ['agent', '--profile', 'phone'], 2, /phone.*device, site/],
+    ['a bad size', ['guest', 'limit', 'x', 'lots'], 2, /"lots" is not a size/],
+    ['no destination', ['handoff', 'x'], 2, /--to PLACE/],
+    ['a bad time', ['invite', '--ttl', 'soon'], 2, /"soon" is not a time/],
+    ['a bad prefix', ['agent', '--profile', 'site', '--hoa6', '2001:db8::/64'], 2, /48 to 56/],
+    ['a site option', ['agent', '--profile', 'device', '--tap', 'tap0'], 2, /--tap is for sites/],
+  ])('%s', async (_name, args, code, text) => {
+    const run = await runCli(args);
+    expect(run.stdout).toBe('');
+    expect(run.stderr).toMatch(text);
+    expect(run.stderr.trimEnd().split('\n')).toHaveLength(1);
+    expect(run.code).toBe(code);
+  });
+
+  test('an agent of another version is told apart', async () => {
+    await start({});
+    const odd = createServer((socket) => {
+      socket.end('{"sojourn":"api","protocol":99,"version":"7.0.0","pid":1}\n');
+    });
+    await agent.server.close();
+    odd.listen(agent.socketPath);
+    await once(odd, 'listening');
+    const run = await cli('status');
+    odd.close();
+    expect(run).toMatchObject({ code: 5, stderr: expect.stringMatching(/7\.0\.0.*sojourn stop/) });
+  });
+});
+
+test('--help shows the commands and the exit codes', async () => {
+  const { code, stdout } = await runCli(['--help']);
+  expect(code).toBe(0);
+  for (const word of [
+    'agent',
+    'guest',
+    'handoff',
+    'places',
+    'status',
+    'invite',
+    'pair',
+    'doctor',
+  ]) {
+    expect(stdout).toMatch(new RegExp(`^  ${word}\\b`, 'm'));
+  }
+  expect(stdout).toMatch(/Exit codes:\n {2}0 .*\n {2}1 /);
+});
+
+test('a reader that goes away is no error', async () => {
+  const guests = Array.from({ length: 1000 }, () => fakeGuest());
+  await start({ 'guest.list': async () => guests });
+  const run = new CliProcess(['guest', 'list', '--json', '--state', agent.stateDirectory]);
+  run.child.stdout.destroy();
+  expect(await run.finished).toMatchObject({ code: 0, stderr: '' });
+});
+
+const since = '2026-01-02T03:04:05.000Z';
+const stopped = { kind: 'stopped', since } as const;
+const elsewhere = { kind: 'elsewhere', since, place: cloud, there: 'running' } as const;
+const inDoubt = {
+  kind: 'in-doubt',
+  since,
+  handoffId: '7c9e6679-7425-40de-944b-e07fc1f90ae7',
+  with: cloud,
+  explanation: 'the seal was sent and not answered',
+} as const;
