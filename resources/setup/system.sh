@@ -114,9 +114,11 @@ print_plan() {
     printf "cat >%s <<'END'\n%s\nEND\n" "$backports_file" "$(backports_source)"
   fi
   echo 'apt-get update'
-  [ -z "$packages" ] || echo "apt-get install --no-install-recommends $packages"
+  # shellcheck disable=SC2086 # on one line
+  [ -z "$packages" ] || echo apt-get install --no-install-recommends $packages
+  # shellcheck disable=SC2086
   [ -z "$qemu_packages" ] ||
-    echo "apt-get install --no-install-recommends ${suite:+-t $suite }$qemu_packages"
+    echo apt-get install --no-install-recommends ${suite:+-t "$suite"} $qemu_packages
 }
 
 # Lists may be locked by another apt, which, unlike the lock of dpkg, apt-get does not wait for.
@@ -130,18 +132,21 @@ update_lists() {
   done
 }
 
+# apt_install SUITE PACKAGE...: SUITE may be empty.
 apt_install() {
-  say "installing $*"
-  quietly 'apt-get install' $root env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
-    --no-install-recommends -o Acquire::Retries=3 -o DPkg::Lock::Timeout=$apt_lock_wait \
-    -o Dpkg::Options::=--force-confold install "$@"
+  from=$1
+  shift
+  $root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
+    -o Acquire::Retries=3 -o DPkg::Lock::Timeout=$apt_lock_wait -o Dpkg::Options::=--force-confold \
+    ${from:+-t "$from"} install "$@"
 }
 
-# With lists that are there but stale or missing, a fetched set makes the second try.
+# Package lists may be missing or stale: when the first try fails, they are fetched for a second one.
 apt_install_updating() {
-  apt_install "$@" || {
+  say "installing $(echo "$@" | sed "s/^$backports \(.*\)/\1 from $backports/; s/^ //")"
+  apt_install "$@" >/dev/null 2>&1 </dev/null || {
     update_lists
-    apt_install "$@" || exit 1
+    quietly 'apt-get install' apt_install "$@" || exit 1
   }
 }
 
@@ -154,7 +159,7 @@ install_by_apt() {
   fi
   need_root
   # shellcheck disable=SC2086 # words
-  [ -z "$packages" ] || apt_install_updating $packages
+  [ -z "$packages" ] || apt_install_updating '' $packages
   [ -n "$qemu_packages" ] || return 0
   if [ -n "$suite" ] && ! backports_configured; then
     say "Debian 12 has QEMU 7.2, Sojourn needs $qemu_needed: adding $backports in $backports_file"
@@ -162,7 +167,7 @@ install_by_apt() {
     update_lists
   fi
   # shellcheck disable=SC2086
-  apt_install_updating ${suite:+-t "$suite"} $qemu_packages
+  apt_install_updating "$suite" $qemu_packages
   qemu_new_enough || fail "QEMU $qemu_needed or newer is needed, $(os_value PRETTY_NAME) has $(qemu_version).
 setup: Use a newer release of it, or put a newer qemu-system-x86_64 first on PATH"
 }
