@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 import { SojournError } from '../../common/index.ts';
+import { guestProcessRecord, guestRuntime } from '../../guest/index.ts';
 import { guestSpec } from '../../guest/spec.ts';
 
 const exit = z.object({
@@ -14,10 +15,10 @@ export const storedGuest = z.object({
   spec: guestSpec,
   /** What the user asked for last; tells a crash from a stop. */
   intent: z.enum(['running', 'stopped']),
-  /** The record of the QEMU process (`GuestProcess.record`), null when none is running. */
-  process: z.unknown(),
-  /** Set for an incoming guest until it is claimed or refused: whose handoff it belongs to. */
-  incoming: z.object({ handoffId: z.uuid(), from: z.string() }).nullable(),
+  /** Finds its QEMU again; null when none was left running. */
+  process: guestProcessRecord.nullable(),
+  /** Where its overlays are at this place; empty when none are here. */
+  disks: guestRuntime.shape.disks,
   /** How it ended, when it ended by itself. */
   crash: exit.nullable(),
   /** When the present state began. */
