@@ -1,6 +1,7 @@
 /** The command line. Each action imports its module when it runs, so that starting costs little. */
 import { Command, type CommanderError, Option } from 'commander';
 import type { AgentFlags } from './commands/agent.ts';
+import type { DoctorOptions } from './commands/doctor.ts';
 import type { CreateOptions } from './commands/guest.ts';
 import type { HandoffOptions } from './commands/handoff.ts';
 import type { InviteOptions } from './commands/place.ts';
@@ -42,7 +43,8 @@ export function buildProgram(version: string): Command {
   common(program.command('doctor'))
     .description('check what this machine can do and what it lacks; works without an agent')
     .option('--no-kernel', 'do not boot a kernel to prove KVM')
-    .action(async (options: CommonOptions & { kernel: boolean }) =>
+    .option('--again', 'prove KVM again, whatever is remembered')
+    .action(async (options: DoctorOptions) =>
       (await import('./commands/doctor.ts')).doctor(options),
     );
   overrideExits(program);

@@ -123,9 +123,8 @@ function describeRecovery(answer: CallOutput<'guest.recover'>): string {
 
 async function confirmDeletion(guest: string): Promise<void> {
   const dialog = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await dialog.question(
-    `Delete guest ${printable(guest)} and everything it has written? [y/N] `,
-  );
+  const question = `Delete guest ${printable(guest)} and everything it has written? [y/N] `;
+  const answer = await dialog.question(question).catch(noAnswer);
   dialog.close();
   if (/^y(es)?$/i.test(answer.trim())) return;
   throw new SojournError({
@@ -133,6 +132,13 @@ async function confirmDeletion(guest: string): Promise<void> {
     code: 'not-confirmed',
     message: 'nothing was deleted',
   });
+}
+
+/** Ctrl-C or Ctrl-D at the question. */
+function noAnswer(error: Error): string {
+  if (error.name !== 'AbortError') throw error;
+  process.stderr.write('\n');
+  return '';
 }
 
 type Change = Parameters<typeof withAgent<GuestView>>[1];
