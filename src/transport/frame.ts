@@ -6,6 +6,7 @@
  *   | version| type   | u16 length      | u32 channel     | u64 offset      | payload ...
  *   +--------+--------+--------+--------+--------/--------+--------/--------+-----------
  *
+ * type     bits 0 to 6; bit 7: the sender has no more for now and wants an ACK at once.
  * version  of the protocol, agreed on by HELLO; 0 is never valid. This header and the payloads of HELLO
  *          and GOODBYE are the same in all versions, so those two are read whatever their version says.
  * length   of the payload.
@@ -66,9 +67,13 @@ const PAYLOAD_LIMITS: ReadonlyMap<number, readonly [min: number, max: number]> =
   [FrameType.reset, [2, 4096]],
 ]);
 
+/** Bit 7 of the type octet. */
+const ACK_NOW = 0x80;
+
 export interface FrameHeader {
   version: number;
   type: FrameType;
+  ackNow: boolean;
   channel: number;
   length: number;
   offset: number;
@@ -95,6 +100,7 @@ export function encodeHeader(
   channel: number,
   length: number,
   offset: number,
+  ackNow = false,
 ): Buffer {
   const limits = PAYLOAD_LIMITS.get(type);
   if (limits === undefined || length < limits[0] || length > limits[1]) {
@@ -102,7 +108,7 @@ export function encodeHeader(
   }
   const header = Buffer.allocUnsafe(HEADER_BYTES);
   header[0] = version;
-  header[1] = type;
+  header[1] = ackNow ? type | ACK_NOW : type;
   header.writeUInt16BE(length, 2);
   header.writeUInt32BE(channel, 4);
   writeU64(header, offset, 8);
@@ -112,7 +118,9 @@ export function encodeHeader(
 /** Throws FrameError. `at` + 16 bytes must be there. */
 export function decodeHeader(bytes: Buffer, at: number): FrameHeader {
   const version = bytes[at] as number;
-  const type = bytes[at + 1] as FrameType;
+  const octet = bytes[at + 1] as number;
+  const type = (octet & ~ACK_NOW) as FrameType;
+  const ackNow = (octet & ACK_NOW) !== 0;
   const length = bytes.readUInt16BE(at + 2);
   const limits = PAYLOAD_LIMITS.get(type);
   if (limits === undefined) throw new FrameError(`frame of unknown type ${type}`);
@@ -125,7 +133,7 @@ export function decodeHeader(bytes: Buffer, at: number): FrameHeader {
   }
   const offset = readU64(bytes, at + 8);
   if (offset !== 0 && !isNumbered(type)) throw new FrameError(`offset in a frame of type ${type}`);
-  return { version, type, length, channel: bytes.readUInt32BE(at + 4), offset };
+  return { version, type, ackNow, length, channel: bytes.readUInt32BE(at + 4), offset };
 }
 
 /**

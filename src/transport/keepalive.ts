@@ -57,7 +57,8 @@ export function keepaliveStep(
   const stopped = now - before.steppedAt > policy.idleMs + policy.suspectMs;
   if (stopped || (state.askedAt === undefined && now - state.lastPingAt >= pingMs)) {
     state = { ...state, askedAt: now, lastPingAt: now };
-    return { state, action: 'ping', suspect: false, nextAt: now + policy.suspectMs };
+    const nextAt = now + Math.min(pingMs, policy.suspectMs);
+    return { state, action: 'ping', suspect: false, nextAt };
   }
   if (state.askedAt === undefined) {
     return { state, action: 'none', suspect: false, nextAt: state.lastPingAt + pingMs };
@@ -65,6 +66,7 @@ export function keepaliveStep(
   const silentMs = now - state.askedAt;
   if (silentMs >= policy.deadMs) return { state, action: 'dead', suspect: true, nextAt: now };
   const suspect = silentMs >= policy.suspectMs;
-  const nextAt = state.askedAt + (suspect ? policy.deadMs : policy.suspectMs);
+  const decided = state.askedAt + (suspect ? policy.deadMs : policy.suspectMs);
+  const nextAt = Math.min(decided, now + pingMs);
   return { state, action: 'none', suspect, nextAt };
 }

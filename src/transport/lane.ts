@@ -21,9 +21,11 @@ export function laneOf(channel: number): Lane {
 /** A sender whose peer takes no notice of so many frames has a broken peer. */
 export const MAX_UNACKED_FRAMES = 65_536;
 
-/** What a frame belongs to; is told of its acknowledgement. */
+/** What a frame belongs to; is told of its fate. */
 export interface FrameOwner {
   acked(frame: SentFrame): void;
+  /** Bytes of a frame of its went to a connection, for the first time or again. */
+  countWire(bytes: number): void;
 }
 
 export interface SentFrame {
@@ -31,7 +33,7 @@ export interface SentFrame {
   readonly channel: number;
   readonly payload: readonly Buffer[];
   readonly length: number;
-  readonly owner: FrameOwner | undefined;
+  readonly owner: FrameOwner;
   /** Position in the lane; set by `LaneSender.append`. */
   offset: number;
   /** When it was last handed to a connection, ms, and the lane's `acked` at that time. */
@@ -90,7 +92,7 @@ export class LaneSender {
       this.#acked += HEADER_BYTES + frame.length;
       this.#head += 1;
       last = frame;
-      frame.owner?.acked(frame);
+      frame.owner.acked(frame);
     }
     if (this.#acked !== offset) throw new FrameError('acknowledgement of part of a frame');
     if (this.#cursor < this.#head) this.#cursor = this.#head;

@@ -34,6 +34,7 @@ interface Sample {
   channel: number;
   offset: number;
   payload: Buffer;
+  ackNow: boolean;
 }
 
 const sample: fc.Arbitrary<Sample> = fc.constantFrom(...types).chain((type) => {
@@ -41,6 +42,7 @@ const sample: fc.Arbitrary<Sample> = fc.constantFrom(...types).chain((type) => {
   return fc.record({
     type: fc.constant(type),
     channel: fc.integer({ min: 0, max: 0xffff_ffff }),
+    ackNow: fc.boolean(),
     offset: isNumbered(type) ? fc.maxSafeNat() : fc.constant(0),
     payload: fc
       .uint8Array({ minLength, maxLength, size: 'medium' })
@@ -48,8 +50,14 @@ const sample: fc.Arbitrary<Sample> = fc.constantFrom(...types).chain((type) => {
   });
 });
 
-function encode({ type, channel, offset, payload }: Sample): Buffer {
-  const header = encodeHeader(PROTOCOL_VERSION, type, channel, payload.length, offset);
+function encode({
+  type,
+  channel,
+  offset,
+  payload,
+  ackNow,
+}: Omit<Sample, 'ackNow'> & { ackNow?: boolean }): Buffer {
+  const header = encodeHeader(PROTOCOL_VERSION, type, channel, payload.length, offset, ackNow);
   return Buffer.concat([header, payload]);
 }
 
@@ -75,6 +83,7 @@ const plain = (frame: Frame): Sample => ({
   type: frame.type,
   channel: frame.channel,
   offset: frame.offset,
+  ackNow: frame.ackNow,
   payload: wholePayload(frame),
 });
 
