@@ -31,3 +31,4 @@ export {
   tlsClientOptions,
   tlsServerOptions,
 } from './tls.ts';
+export { type CallingSession, type CallTable, type TypedCalls, typedCalls } from './typed-calls.ts';

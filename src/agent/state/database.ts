@@ -20,9 +20,10 @@ const MIGRATIONS: readonly string[] = [
      last_seen_at TEXT
    ) STRICT;
    CREATE TABLE invites (
-     secret_hash TEXT PRIMARY KEY,    -- SHA-256, hex
+     id TEXT PRIMARY KEY,
+     key TEXT NOT NULL,               -- as good as the secret
      expires_at INTEGER NOT NULL,     -- ms since the epoch
-     used_at INTEGER
+     used_by TEXT                     -- place id
    ) STRICT;
    CREATE TABLE home_addresses (
      guest_id TEXT PRIMARY KEY,
