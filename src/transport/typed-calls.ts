@@ -37,25 +37,26 @@ export interface TypedCalls<Table extends CallTable> {
   ): void;
 }
 
-export function typedCalls<const Table extends CallTable>(table: Table): TypedCalls<Table> {
-  return {
-    async call(session, method, params, options) {
+export function typedCalls<Table extends CallTable>(table: Table): TypedCalls<Table> {
+  const schemas = (method: keyof Table) => table[method] as Table[keyof Table];
+  const calls = {
+    async call(session: CallingSession, method: string, params: unknown, options: CallTimes) {
       const answer = await session.call(method, params, options);
-      return check(table[method].result, answer, method);
+      return check(schemas(method).result, answer, method);
     },
-    handle(session, method, handler) {
+    handle(session: CallingSession, method: string, handler: Handler) {
       session.handle(method, async (raw, context) =>
-        handler(check(table[method].params, raw, method), context),
+        handler(check(schemas(method).params, raw, method), context),
       );
     },
   };
+  return calls as TypedCalls<Table>;
 }
 
-function check<Schema extends z.ZodType>(
-  schema: Schema,
-  value: unknown,
-  method: string,
-): z.output<Schema> {
+type CallTimes = Parameters<CallingSession['call']>[2];
+type Handler = (params: unknown, context: { readonly signal: AbortSignal }) => Promise<unknown>;
+
+function check(schema: z.ZodType, value: unknown, method: string): unknown {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
