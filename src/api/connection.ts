@@ -35,6 +35,11 @@ export interface ConnectionOptions {
   readonly log: ServerLog;
 }
 
+interface Call {
+  readonly name: CallName;
+  readonly abort: AbortController;
+}
+
 /** How long a refused client may take to read why, ms. */
 const LINGER_MS = 1000;
 /** How long the calls of a closing server may take to end after they were cancelled, ms. */
@@ -45,7 +50,7 @@ export class Connection {
   readonly #options: ConnectionOptions;
   readonly #writer: LineWriter;
   readonly #splitter = new LineSplitter(MAX_LINE_BYTES);
-  readonly #calls = new Map<number, { name: CallName; abort: AbortController }>();
+  readonly #calls = new Map<number, Call>();
   #partialLine: NodeJS.Timeout | undefined;
   #refused = false;
   #closing = false;
@@ -130,19 +135,21 @@ export class Connection {
       this.#fail(id, refusal('input-invalid', describeIssues(parsed.error)));
       return;
     }
-    const abort = new AbortController();
-    this.#calls.set(id, { name: call, abort });
-    void this.#run(id, call, parsed.data, abort.signal);
+    const begun = { name: call, abort: new AbortController() };
+    this.#calls.set(id, begun);
+    void this.#run(id, begun, parsed.data);
   }
 
   /** Never rejects. */
-  async #run(id: number, name: CallName, input: unknown, signal: AbortSignal): Promise<void> {
+  async #run(id: number, call: Call, input: unknown): Promise<void> {
+    const { name } = call;
     const shape = contract[name];
     const itemSchema = 'item' in shape ? shape.item : undefined;
     const context = {
-      signal,
+      signal: call.abort.signal,
       emit: (item: unknown) => {
-        if (!this.#calls.has(id)) return;
+        // A late item must not reach the next call that uses this id.
+        if (this.#calls.get(id) !== call || this.#socket.destroyed) return;
         const parsed = itemSchema?.safeParse(item);
         if (parsed?.success && this.#writer.item(id, parsed.data)) return;
         const error = parsed?.error ?? new Error('an item exceeds the line cap');

@@ -11,7 +11,7 @@
  *
  * Ids are chosen by the client and must not be in use. A cancelled call still gets its result or
  * error, because what happened may be either; cancelling an unknown id is no error, since the answer
- * may have crossed it. The greeting, `agent.stop` and this framing stay as they are in every
+ * may have crossed it. A client that closes its sending side has gone. The greeting, `agent.stop` and this framing stay as they are in every
  * protocol version, so that a new command can end an old agent.
  */
 import { z } from 'zod';

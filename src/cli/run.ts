@@ -8,9 +8,11 @@ import { buildProgram } from './program.ts';
 /** Runs one command line and sets the exit code; never rejects. */
 export async function main(argv: readonly string[]): Promise<void> {
   // A reader that went away (`sojourn status | head -1`) is no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? 0 : exitCodes.internal.code);
-  });
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      process.exit(error.code === 'EPIPE' ? 0 : exitCodes.internal.code);
+    });
+  }
   try {
     await buildProgram(programVersion()).parseAsync([...argv]);
   } catch (error) {

@@ -19,6 +19,17 @@ export function parseSize(text: string): number {
   });
 }
 
+/** A number of things. Throws `count-malformed`. */
+export function parseCount(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new SojournError({
+    kind: 'usage',
+    code: 'count-malformed',
+    message: `${JSON.stringify(text)} is not a whole number from 1`,
+    remedy: 'Write it like 2',
+  });
+}
+
 /** Mebibytes; a bare number is taken as such. */
 export function parseMemory(text: string): number {
   return /^\d+$/.test(text) ? Number(text) : Math.round(parseSize(text) / KIB ** 2);

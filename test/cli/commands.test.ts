@@ -1,9 +1,6 @@
-import { once } from 'node:events';
-import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Handlers } from '../../src/api/index.ts';
-import { type ErrorKind, SojournError } from '../../src/common/index.ts';
 import {
   cloud,
   type DoubleAgent,
@@ -143,59 +140,6 @@ describe('guest', () => {
     const both = await cli('guest', 'recover', 'alpine', '--keep-here', '--give-up-here');
     expect(both.code).toBe(2);
     expect(calls).toHaveLength(2);
-  });
-});
-
-describe('console', () => {
-  async function serveConsole(onInput: (socket: Socket, data: Buffer) => void): Promise<Server> {
-    await start({
-      'guest.console': async () => ({
-        guest: 'alpine',
-        socketPath: join(agent.stateDirectory, 'serial.sock'),
-      }),
-    });
-    const serial = createServer((socket) => {
-      socket.write('login: ');
-      socket.on('data', (data) => onInput(socket, data as Buffer));
-      socket.on('error', () => {});
-    });
-    serial.listen(join(agent.stateDirectory, 'serial.sock'));
-    await once(serial, 'listening');
-    return serial;
-  }
-
-  test('bridges standard input and output until the guest ends it', async () => {
-    const serial = await serveConsole((socket, data) => socket.end(`hello ${data}`));
-    const run = new CliProcess(['guest', 'console', 'alpine', '--state', agent.stateDirectory]);
-    await run.printed('stdout', 'login: ');
-    // Not the escape key: that is one on a terminal only.
-    run.child.stdin.write('ro\u001dot');
-    const { code, stdout, stderr } = await run.finished;
-    expect({ code, stdout }).toEqual({ code: 0, stdout: 'login: hello ro\u001dot' });
-    expect(stderr).toContain('the console of alpine ended');
-    serial.close();
-  });
-
-  test('goes on showing after its input has ended, until it is interrupted', async () => {
-    const serial = await serveConsole((socket, data) => socket.write(`hello ${data}`));
-    const run = new CliProcess(['guest', 'console', 'alpine', '--state', agent.stateDirectory]);
-    run.child.stdin.end('root');
-    await run.printed('stdout', 'hello root');
-    run.child.kill('SIGINT');
-    const { code, stderr } = await run.finished;
-    expect(code).toBe(0);
-    expect(stderr).toContain('alpine goes on without this console');
-    serial.close();
-  });
-
-  test('says why when the socket is gone', async () => {
-    const serial = await serveConsole(() => {});
-    serial.close();
-    await once(serial, 'close');
-    expect(await cli('guest', 'console', 'alpine')).toMatchObject({
-      code: 6,
-      stderr: expect.stringMatching(/console cannot be reached/),
-    });
   });
 });
 
@@ -339,92 +283,6 @@ test('stop waits until the agent is gone', async () => {
     stdout: 'the agent has stopped; alpine and work go on\n',
   });
   expect(calls).toEqual([{ guests: 'keep' }]);
-});
-
-describe('errors', () => {
-  const kinds: [ErrorKind, number][] = [
-    ['internal', 1],
-    ['usage', 2],
-    ['not-found', 3],
-    ['conflict', 4],
-    ['requirement', 5],
-    ['unreachable', 6],
-    ['refused', 7],
-    ['cancelled', 8],
-  ];
-  test.each(kinds)('of kind %s exit with %i, one line on standard error', async (kind, code) => {
-    const error = { kind, code: 'some-code', message: 'it failed\nbadly', remedy: 'Do this' };
-    await start({ 'guest.list': () => Promise.reject(new SojournError(error)) });
-    const run = await cli('guest', 'list');
-    expect(run).toEqual({
-      code,
-      signal: null,
-      stdout: '',
-      stderr: 'sojourn: it failed badly. Do this.\n',
-    });
-    const json = await cli('guest', 'list', '--json');
-    expect(jsonLines(json.stdout)).toEqual([{ error }]);
-    expect(json.code).toBe(code);
-  });
-
-  test.each([
-    ['no agent', ['status', '--state', '/nonexistent'], 6, /^sojourn: no agent is running/],
-    ['an unknown option', ['status', '--wacth'], 2, /unknown option.*See `sojourn status --help`/],
-    ['an unknown command', ['hand-off', 'x'], 2, /unknown command.*See `sojourn --help`/],
-    ['a missing argument', ['guest', 'start'], 2, /See `sojourn guest start --help`/],
-    ['a missing option', ['guest', 'create', 'x'], 2, /--image.*sojourn guest create --help/],
-    ['a bad choice', ['agent', '--profile', 'phone'], 2, /phone.*device, site/],
-    ['a bad size', ['guest', 'limit', 'x', 'lots'], 2, /"lots" is not a size/],
-    ['no destination', ['handoff', 'x'], 2, /--to PLACE/],
-    ['a bad time', ['invite', '--ttl', 'soon'], 2, /"soon" is not a time/],
-    ['a bad prefix', ['agent', '--profile', 'site', '--hoa6', '2001:db8::/64'], 2, /48 to 56/],
-    ['a site option', ['agent', '--profile', 'device', '--tap', 'tap0'], 2, /--tap is for sites/],
-  ])('%s', async (_name, args, code, text) => {
-    const run = await runCli(args);
-    expect(run.stdout).toBe('');
-    expect(run.stderr).toMatch(text);
-    expect(run.stderr.trimEnd().split('\n')).toHaveLength(1);
-    expect(run.code).toBe(code);
-  });
-
-  test('an agent of another version is told apart', async () => {
-    await start({});
-    const odd = createServer((socket) => {
-      socket.end('{"sojourn":"api","protocol":99,"version":"7.0.0","pid":1}\n');
-    });
-    await agent.server.close();
-    odd.listen(agent.socketPath);
-    await once(odd, 'listening');
-    const run = await cli('status');
-    odd.close();
-    expect(run).toMatchObject({ code: 5, stderr: expect.stringMatching(/7\.0\.0.*sojourn stop/) });
-  });
-});
-
-test('--help shows the commands and the exit codes', async () => {
-  const { code, stdout } = await runCli(['--help']);
-  expect(code).toBe(0);
-  for (const word of [
-    'agent',
-    'guest',
-    'handoff',
-    'places',
-    'status',
-    'invite',
-    'pair',
-    'doctor',
-  ]) {
-    expect(stdout).toMatch(new RegExp(`^  ${word}\\b`, 'm'));
-  }
-  expect(stdout).toMatch(/Exit codes:\n {2}0 .*\n {2}1 /);
-});
-
-test('a reader that goes away is no error', async () => {
-  const guests = Array.from({ length: 1000 }, () => fakeGuest());
-  await start({ 'guest.list': async () => guests });
-  const run = new CliProcess(['guest', 'list', '--json', '--state', agent.stateDirectory]);
-  run.child.stdout.destroy();
-  expect(await run.finished).toMatchObject({ code: 0, stderr: '' });
 });
 
 const since = '2026-01-02T03:04:05.000Z';

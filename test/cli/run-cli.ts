@@ -1,7 +1,11 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { vi } from 'vitest';
 
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
+
+/** Each test starts processes, on machines that may be busy. */
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
 export interface Finished {
   readonly code: number | null;

@@ -4,7 +4,7 @@ import { SojournError } from '../../common/index.ts';
 import { describeGuest, describeOverlay, describeState } from '../describe-guest.ts';
 import { type CommonOptions, type Output, usageError } from '../output.ts';
 import { printable, shortId, table } from '../text.ts';
-import { parseMemory, parseSize } from '../units.ts';
+import { parseCount, parseMemory, parseSize } from '../units.ts';
 import { withAgent } from '../with-agent.ts';
 
 export interface CreateOptions extends CommonOptions {
@@ -22,7 +22,7 @@ export async function create(name: string, options: CreateOptions): Promise<void
     name,
     image: options.image,
     memoryMiB: memory === undefined ? undefined : parseMemory(memory),
-    vcpus: vcpus === undefined ? undefined : Number(vcpus),
+    vcpus: vcpus === undefined ? undefined : parseCount(vcpus),
     overlayLimitBytes: overlayLimit === undefined ? undefined : parseSize(overlayLimit),
     overlayStorage: options.overlay,
     accelerator: options.accelerator,
