@@ -1,0 +1,109 @@
+/** What a site's host needs so that home addresses are reached through its TAP: the interface, routes, forwarding. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { execa } from 'execa';
+import { errorText } from '../common/index.ts';
+import { GUEST_MTU, TAP_HOST_MAC } from '../switch/services/index.ts';
+import type { Problem } from './control.ts';
+
+const COMMAND_TIMEOUT_MS = 5_000;
+
+export interface TapSettings {
+  readonly name: string;
+  readonly prefixes4: readonly string[];
+  readonly prefixes6: readonly string[];
+}
+
+/** Makes it so, as far as is permitted. @returns what could not be done; empty when all is well. */
+export async function prepareHost(
+  tap: TapSettings,
+): Promise<{ created: boolean; problems: Problem[] }> {
+  const problems: Problem[] = [];
+  const { name } = tap;
+  const exists = await interfaceExists(name);
+  let created = false;
+  if (!exists) {
+    const made = await ip(['tuntap', 'add', 'dev', name, 'mode', 'tap']);
+    if (made !== undefined) {
+      problems.push({
+        code: 'tap-create',
+        message: `The interface ${name} cannot be created: ${made}`,
+        remedy: `Run the site as root, or create it once with "ip tuntap add dev ${name} mode tap user USER"`,
+      });
+      return { created, problems };
+    }
+    created = true;
+  }
+  // Router advertisements on it would come from nobody, and waiting for duplicates of its address takes a second.
+  for (const key of ['accept_ra', 'autoconf', 'accept_dad'])
+    await setSysctl(`net/ipv6/conf/${name}/${key}`, '0');
+  const set = [
+    await ip(['link', 'set', 'dev', name, 'address', TAP_HOST_MAC, 'mtu', String(GUEST_MTU)]),
+    await ip(['link', 'set', 'dev', name, 'up']),
+  ];
+  for (const [family, prefixes] of [
+    ['-4', tap.prefixes4],
+    ['-6', tap.prefixes6],
+  ] as const)
+    for (const cidr of prefixes)
+      set.push(await ip([family, 'route', 'replace', cidr, 'dev', name]));
+  for (const failure of set) {
+    if (failure === undefined) continue;
+    problems.push({
+      code: 'tap-configure',
+      message: `The interface ${name} cannot be set up: ${failure}`,
+      remedy: 'Run the site as root, or give it the capability CAP_NET_ADMIN',
+    });
+  }
+  if (tap.prefixes4.length > 0) problems.push(...(await forwarding('net/ipv4/ip_forward', 'IPv4')));
+  if (tap.prefixes6.length > 0)
+    problems.push(...(await forwarding('net/ipv6/conf/all/forwarding', 'IPv6')));
+  return { created, problems };
+}
+
+/** @returns why it could not be removed. */
+export async function removeInterface(name: string): Promise<string | undefined> {
+  return (await interfaceExists(name)) ? await ip(['link', 'delete', 'dev', name]) : undefined;
+}
+
+async function interfaceExists(name: string): Promise<boolean> {
+  return (await ip(['link', 'show', 'dev', name])) === undefined;
+}
+
+async function forwarding(key: string, family: string): Promise<Problem[]> {
+  const path = `/proc/sys/${key}`;
+  try {
+    if ((await readFile(path, 'utf8')).trim() === '1') return [];
+  } catch {
+    // The write below tells why.
+  }
+  const failure = await setSysctl(key, '1');
+  if (failure === undefined) return [];
+  const name = key.replaceAll('/', '.');
+  return [
+    {
+      code: 'forwarding-off',
+      message: `${family} forwarding is off and cannot be switched on (${failure}), so guests reach only this host`,
+      remedy: `Run "sysctl -w ${name}=1" as root`,
+    },
+  ];
+}
+
+async function setSysctl(key: string, value: string): Promise<string | undefined> {
+  try {
+    await writeFile(`/proc/sys/${key}`, value);
+    return undefined;
+  } catch (error) {
+    return errorText(error);
+  }
+}
+
+/** @returns the reason of a failure, undefined after success. */
+async function ip(args: string[]): Promise<string | undefined> {
+  const { failed, stderr, shortMessage } = await execa('ip', args, {
+    reject: false,
+    timeout: COMMAND_TIMEOUT_MS,
+    stdin: 'ignore',
+  });
+  if (!failed) return undefined;
+  return (stderr || (shortMessage ?? 'ip failed')).replace(/\s+/g, ' ').trim();
+}

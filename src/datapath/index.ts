@@ -1,0 +1,19 @@
+export { DatapathClient, type DatapathClientOptions } from './client.ts';
+export type {
+  Configuration,
+  DatapathEvent,
+  GuestSettings,
+  Params,
+  Problem,
+  Result,
+  Status,
+} from './control.ts';
+export {
+  adoptDatapath,
+  controlSocketPath,
+  type DatapathHandle,
+  type DatapathRecord,
+  type DatapathStart,
+  endDatapath,
+  startDatapath,
+} from './process.ts';

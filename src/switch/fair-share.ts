@@ -1,0 +1,37 @@
+/**
+ * Admission to a bounded queue, so that a flooding source cannot take the room of the others: a source that sent most
+ * of what was admitted lately gets a quarter of the queue, the others all of it. "Lately" is the last one
+ * to two queue lengths.
+ */
+export class FairShare {
+  /** Bytes of the whole queue. */
+  limit: number;
+  readonly #used = new Map<number, number>();
+  #sum = 0;
+
+  constructor(limit: number) {
+    this.limit = limit;
+  }
+
+  /** @param queued bytes in the queue now. */
+  admit(source: number, bytes: number, queued: number): boolean {
+    const { limit } = this;
+    if (queued + bytes > limit) return false;
+    const used = (this.#used.get(source) ?? 0) + bytes;
+    if (used > limit / 2 && queued > limit / 4) return false;
+    this.#used.set(source, used);
+    this.#sum += bytes;
+    if (this.#sum > limit) this.#age();
+    return true;
+  }
+
+  #age(): void {
+    this.#sum = 0;
+    for (const [source, used] of this.#used) {
+      const half = Math.floor(used / 2);
+      this.#sum += half;
+      if (half === 0) this.#used.delete(source);
+      else this.#used.set(source, half);
+    }
+  }
+}

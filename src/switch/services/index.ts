@@ -1,0 +1,15 @@
+export { GATEWAY_LINK_LOCAL, GATEWAY_MAC, GUEST_MTU, TAP_HOST_MAC } from './constants.ts';
+export { answerDhcp, DHCP, type DhcpLease, decodeDhcp } from './dhcp.ts';
+export {
+  answerGuest,
+  answerHost,
+  type GuestGateway,
+  gatewayFrame,
+  guestGateway,
+  isPresenceReply,
+  presenceRequest,
+  unsolicitedAdvertisement,
+} from './gateway.ts';
+export { echoReply, type IcmpProblem, icmpError } from './icmp.ts';
+export { fragment4 } from './ip.ts';
+export { TokenBucket } from './token-bucket.ts';

@@ -1,0 +1,163 @@
+/**
+ * A port whose other end is QEMU's `-netdev stream`: a guest, or the adapter of a TAP. The port listens on a unix
+ * socket, QEMU connects and, when the connection ends, connects again (`reconnect-ms`).
+ */
+import { chmod, rm } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { SojournError } from '../common/index.ts';
+import { FairShare } from './fair-share.ts';
+import { FrameBatch, FrameReader } from './framing.ts';
+import { ETHERNET_HEADER_BYTES, type Packet, putU32 } from './packet.ts';
+import type { PortCounters, Switch, SwitchPort } from './pipeline.ts';
+
+/** Bytes queued toward a QEMU that does not read; more are dropped, as by a full transmit ring. */
+const MAX_QUEUED_BYTES = 1024 * 1024;
+/** Longest path of a unix socket (`sun_path` of Linux, with its final zero). */
+export const MAX_SOCKET_PATH_BYTES = 107;
+
+export interface StreamPortOptions {
+  readonly number: number;
+  readonly socketPath: string;
+  readonly mtu: number;
+  readonly owner: Switch;
+  /** Called for every connection; `again` from the second on. */
+  readonly onConnected?: (again: boolean) => void;
+  readonly onDisconnected?: () => void;
+}
+
+export function zeroCounters(): PortCounters {
+  return { rxPackets: 0, rxBytes: 0, txPackets: 0, txBytes: 0, rxDropped: 0, txDropped: 0 };
+}
+
+export class StreamPort implements SwitchPort {
+  readonly number: number;
+  readonly mtu: number;
+  readonly counters = zeroCounters();
+  readonly socketPath: string;
+  connections: number;
+  readonly #options: StreamPortOptions;
+  readonly #share = new FairShare(MAX_QUEUED_BYTES);
+  readonly #batch = new FrameBatch((bytes) => this.#socket?.write(bytes));
+  #server: Server | undefined;
+  #socket: Socket | undefined;
+
+  /** @param connectedBefore whether QEMU was connected to a datapath that is gone, so that it connects *again*. */
+  constructor(options: StreamPortOptions, connectedBefore = false) {
+    this.#options = options;
+    this.number = options.number;
+    this.mtu = options.mtu;
+    this.socketPath = options.socketPath;
+    this.connections = connectedBefore ? 1 : 0;
+  }
+
+  get connected(): boolean {
+    return this.#socket !== undefined;
+  }
+
+  /** Listens; a socket left by a datapath that died is replaced. @throws SojournError `port-socket`. */
+  async listen(): Promise<void> {
+    const path = this.socketPath;
+    if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES)
+      throw socketError(path, `is longer than ${MAX_SOCKET_PATH_BYTES} bytes`);
+    await rm(path, { force: true });
+    const server = createServer((socket) => this.#accept(socket));
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error) => reject(socketError(path, 'cannot be listened on', error)));
+      server.listen(path, resolve);
+    });
+    server.on('error', () => this.#drop());
+    await chmod(path, 0o600);
+    this.#server = server;
+  }
+
+  send(packet: Packet): void {
+    const bytes = ETHERNET_HEADER_BYTES + packet.l3Bytes;
+    const socket = this.#socket;
+    if (socket === undefined || !this.#room(socket, packet, bytes)) {
+      this.counters.txDropped++;
+      return;
+    }
+    const offset = this.#batch.reserve(4 + bytes);
+    putU32(this.#batch.buffer, offset, bytes);
+    packet.writeFrame(this.#batch.buffer, offset + 4);
+    this.counters.txPackets++;
+    this.counters.txBytes += bytes;
+  }
+
+  flush(): void {
+    this.#batch.flush();
+  }
+
+  /** Resolves when the operating system has taken all that was sent, or the connection is gone. */
+  async written(): Promise<void> {
+    const socket = this.#socket;
+    if (socket === undefined || socket.writableLength === 0) return;
+    await new Promise<void>((resolve) => {
+      socket.once('drain', resolve);
+      socket.once('close', () => resolve());
+      if (!socket.writableNeedDrain) socket.write('', () => resolve());
+    });
+  }
+
+  async close(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    this.#drop();
+    if (server !== undefined) {
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+      });
+    }
+    await rm(this.socketPath, { force: true });
+  }
+
+  #room(socket: Socket, packet: Packet, bytes: number): boolean {
+    const queued = socket.writableLength + this.#batch.pendingBytes;
+    return packet.exempt || this.#share.admit(packet.inPort, bytes, queued);
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#server === undefined) {
+      socket.destroy();
+      return;
+    }
+    this.#drop();
+    this.#socket = socket;
+    const { owner } = this.#options;
+    const reader = new FrameReader('stream', (buffer, start, end) =>
+      owner.receiveFrame(this, buffer, start, end),
+    );
+    socket.on('data', (chunk: Buffer) => {
+      const understood = reader.push(chunk);
+      owner.flush();
+      if (!understood) socket.destroy();
+    });
+    // What went wrong shows as `close`; QEMU connects again.
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => {
+      if (this.#socket !== socket) return;
+      this.#socket = undefined;
+      this.#batch.discard();
+      this.#options.onDisconnected?.();
+    });
+    this.connections++;
+    this.#options.onConnected?.(this.connections > 1);
+  }
+
+  #drop(): void {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    this.#batch.discard();
+    socket?.destroy();
+  }
+}
+
+function socketError(path: string, what: string, cause?: unknown): SojournError {
+  return new SojournError({
+    kind: 'requirement',
+    code: 'port-socket',
+    message: `The socket ${path} ${what}`,
+    remedy: 'Choose a shorter or writable runtime directory',
+    cause,
+  });
+}
