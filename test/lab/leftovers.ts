@@ -3,7 +3,7 @@
  * from the agents that started them on purpose, so no parent knows them all. Every process of a run
  * carries the run's name in its environment or lives in one of its network namespaces.
  */
-import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,12 +11,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Names the run in the environment of its processes. */
 export const RUN_VARIABLE = 'SOJOURN_LAB_RUN';
 const PREFIX = 'sojourn-lab-';
+const SHARED_MEMORY = '/dev/shm';
 /** Time between asking a process to end and ending it. */
 const GRACE_MS = 1500;
 
 export interface RunMarks {
   readonly run: string;
-  readonly directory: string;
   /** `net:[4026532281]`: what /proc/PID/ns/net points to. */
   readonly namespaces: readonly string[];
 }
@@ -28,6 +28,11 @@ export function runName(count: number): string {
 
 export function runDirectory(run: string): string {
   return join(tmpdir(), run);
+}
+
+/** On a tmpfs, for what agents keep in memory. */
+export function runMemory(run: string): string {
+  return join(SHARED_MEMORY, run);
 }
 
 /** Start time of a process in clock ticks since boot (proc_pid_stat(5), field 22); undefined if gone. */
@@ -68,7 +73,7 @@ function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
   }
 }
 
-/** Ends every process of a run, politely, then firmly, and removes its directory. */
+/** Ends every process of a run, politely, then firmly, and removes its directories. */
 export async function removeRun(marks: RunMarks): Promise<void> {
   // A stopped process would neither see SIGTERM nor let those go who wait for it.
   signalAll(processesOf(marks), 'SIGTERM');
@@ -79,19 +84,16 @@ export async function removeRun(marks: RunMarks): Promise<void> {
     signalAll(left, 'SIGKILL');
     await sleep(10);
   }
-  rmSync(marks.directory, { recursive: true, force: true });
+  for (const directory of [runDirectory(marks.run), runMemory(marks.run)])
+    rmSync(directory, { recursive: true, force: true });
 }
 
 /** Removes what runs left behind whose maker, and the guard after it, were killed. */
 export async function removeDeadRuns(): Promise<void> {
-  for (const run of readdirSync(tmpdir())) {
+  const found = new Set([...readdirSync(tmpdir()), ...readdirSync(SHARED_MEMORY)]);
+  for (const run of found) {
     const [pid, started] = run.startsWith(PREFIX) ? run.slice(PREFIX.length).split('-') : [];
     if (pid === undefined || startTime(Number(pid)) === started) continue;
-    const directory = runDirectory(run);
-    if (existsSync(join(directory, KEEP_FILE))) continue;
-    await removeRun({ run, directory, namespaces: [] });
+    await removeRun({ run, namespaces: [] });
   }
 }
-
-/** A run that was to be kept for a look says so by this file. */
-export const KEEP_FILE = 'keep';

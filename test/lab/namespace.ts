@@ -20,6 +20,12 @@ export interface SpawnOptions {
   readonly stderr?: string;
 }
 
+export interface RunOptions {
+  /** Standard input. */
+  readonly input?: string;
+  readonly timeoutMs?: number;
+}
+
 export class Namespace {
   readonly name: string;
   readonly #holder: ChildProcess;
@@ -70,21 +76,21 @@ export class Namespace {
   }
 
   /** Runs a command to its end; returns its standard output, throws with its standard error. */
-  async run(argv: readonly string[], input = ''): Promise<string> {
+  async run(argv: readonly string[], options: RunOptions = {}): Promise<string> {
     const [file = '', ...rest] = this.command(argv);
     const running = execute(file, rest, {
       env: { ...process.env, ...this.#env },
-      timeout: RUN_TIMEOUT_MS,
+      timeout: options.timeoutMs ?? RUN_TIMEOUT_MS,
       maxBuffer: 16 * 1024 * 1024,
     });
     // A command that does not read its input breaks the pipe; its exit status tells whether that matters.
-    running.child.stdin?.on('error', () => {}).end(input);
+    running.child.stdin?.on('error', () => {}).end(options.input ?? '');
     return (await running).stdout;
   }
 
   /** Runs `ip` with a batch of commands, one a line. */
   async ip(...commands: string[]): Promise<void> {
-    await this.run(['ip', '-batch', '-'], `${commands.join('\n')}\n`);
+    await this.run(['ip', '-batch', '-'], { input: `${commands.join('\n')}\n` });
   }
 
   /** Sets kernel parameters of this namespace, e.g. `net.ipv4.ip_forward`. */

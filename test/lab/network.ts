@@ -24,7 +24,7 @@ import {
   type EmulatorOptions,
   idealDirection,
 } from './emulator/index.ts';
-import { RUN_VARIABLE, removeDeadRuns, runDirectory, runName } from './leftovers.ts';
+import { RUN_VARIABLE, removeDeadRuns, runDirectory, runMemory, runName } from './leftovers.ts';
 import { endProcess, Namespace } from './namespace.ts';
 
 export const ADDRESSES = {
@@ -56,6 +56,8 @@ export class Lab {
   readonly run: string;
   /** For sockets, state and logs of this run; removed at the end. */
   readonly directory: string;
+  /** The run's XDG_RUNTIME_DIR, a folder on a tmpfs; removed at the end. */
+  readonly memory: string;
   readonly #namespaces: Record<NamespaceName, Namespace>;
   readonly #guard: ChildProcess;
   #emulator: ChildProcess | undefined;
@@ -64,12 +66,12 @@ export class Lab {
 
   private constructor(
     run: string,
-    directory: string,
     namespaces: Record<NamespaceName, Namespace>,
     guard: ChildProcess,
   ) {
     this.run = run;
-    this.directory = directory;
+    this.directory = runDirectory(run);
+    this.memory = runMemory(run);
     this.#namespaces = namespaces;
     this.#guard = guard;
   }
@@ -82,21 +84,26 @@ export class Lab {
     await removeDeadRuns();
     labs += 1;
     const run = runName(labs);
-    const directory = runDirectory(run);
-    await mkdir(directory, { mode: 0o700 });
-    const env = { [RUN_VARIABLE]: run };
+    for (const directory of [runDirectory(run), runMemory(run)])
+      await mkdir(directory, { mode: 0o700 });
+    // The user's service manager is not of the lab: nothing in it may be handed to one.
+    const env = {
+      [RUN_VARIABLE]: run,
+      XDG_RUNTIME_DIR: runMemory(run),
+      DBUS_SESSION_BUS_ADDRESS: undefined,
+    };
     const made = await Promise.all(NAMES.map(async (name) => Namespace.create(name, env)));
     const namespaces = Object.fromEntries(made.map((one) => [one.name, one])) as Record<
       NamespaceName,
       Namespace
     >;
-    const marks = { run, directory, namespaces: made.map(({ mark }) => mark) };
+    const marks = { run, namespaces: made.map(({ mark }) => mark) };
     const guardFile = fileURLToPath(new URL('./guard.ts', import.meta.url));
     const guard = spawn(process.execPath, [guardFile, JSON.stringify(marks)], {
       stdio: ['pipe', 'ignore', 'inherit'],
       detached: true,
     });
-    const lab = new Lab(run, directory, namespaces, guard);
+    const lab = new Lab(run, namespaces, guard);
     try {
       await lab.#build(options);
       return lab;
@@ -250,7 +257,7 @@ export class Lab {
           oifname "wan" masquerade
         }
       }`;
-    await this.home.run(['nft', '-f', '-'], rules);
+    await this.home.run(['nft', '-f', '-'], { input: rules });
     await this.home.ip('link set lo up');
   }
 }

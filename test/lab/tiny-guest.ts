@@ -57,7 +57,8 @@ chmod +x /etc/acpi/PWRF/00000080
 acpid -l /dev/null
 stty -F /dev/ttyS0 -echo -icrnl -onlcr
 echo TINY-GUEST-READY > /dev/ttyS0
-cat /dev/ttyS0 | sh > /dev/ttyS0 2>&1
+exec < /dev/ttyS0 > /dev/ttyS0 2>&1
+while :; do IFS= read -r line && eval "$line"; done
 `;
 
 export interface TinyGuest {
@@ -182,11 +183,11 @@ export class TinyConsole {
     return this.waitFor('TINY-GUEST-READY');
   }
 
-  /** Runs a shell command in the guest and returns its output. Throws when it fails. */
+  /** Runs a line of shell in the guest, which has no input, and returns its output. Throws when it fails. */
   async run(command: string): Promise<string> {
     this.#commands += 1;
     const mark = `<<${this.#commands}:`;
-    this.send(`${command}\necho "<<${this.#commands}":$?">>"`);
+    this.send(`{ ${command}; }; echo "<<${this.#commands}:$?>>"`);
     const output = await this.waitFor(mark);
     const status = await this.waitFor('>>');
     if (status !== '0') throw new Error(`in the guest, ${command} ended with ${status}: ${output}`);

@@ -85,6 +85,18 @@ export class Probes {
     );
   }
 
+  /**
+   * Reads a TCP service of the guest into a file; waits for it to be there. Throws when it is not there
+   * after `deadlineMs`.
+   */
+  async fetch(address: string, port: number, file: string, deadlineMs: number): Promise<void> {
+    const program = fileURLToPath(new URL('fetch.ts', import.meta.url));
+    await this.#namespace.run(
+      [process.execPath, program, address, `${port}`, file, `${deadlineMs}`],
+      { timeoutMs: deadlineMs + 10_000 },
+    );
+  }
+
   async close(): Promise<void> {
     await this.stopPing();
     for (const program of [this.#datagrams, this.#connections, this.#capture])

@@ -1,0 +1,108 @@
+/**
+ * The evidence folder: all that an outsider needs to compute the figures again.
+ *
+ *   events.jsonl            what the demo did and when: {"realtimeMs", "event", ...}
+ *   client/                 raw logs of the probes at the correspondent, capture.pcap (test/lab/probes)
+ *   device/, site/, baseline/   command-*.txt: QEMU command lines, one argument a line; *.qmp.jsonl: QMP
+ *                           with times, {"timeMs", "direction", "line"}; logs of agents and guests
+ *   handoff-N.jsonl         what `sojourn handoff --json` printed
+ *   records-N.txt           the guest's disk records, read after handoff N
+ *   link.jsonl              counters of the access link: {"realtimeMs", "label", "statistics"}
+ *   result.json             the figures of the run
+ */
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join, relative } from 'node:path';
+import { z } from 'zod';
+import type { QmpLogEntry } from '../../src/guest/index.ts';
+import type { WayStatistics } from '../lab/emulator/index.ts';
+
+export type Side = 'device' | 'site' | 'baseline';
+
+export const demoEvent = z.looseObject({
+  realtimeMs: z.number(),
+  event: z.string(),
+  /** Which handoff, from 1, where it belongs to one. */
+  handoff: z.int().optional(),
+});
+export type DemoEvent = z.infer<typeof demoEvent>;
+
+export function realtimeMs(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+export class Evidence {
+  readonly directory: string;
+
+  constructor(directory: string) {
+    this.directory = directory;
+    for (const folder of ['client', 'device', 'site', 'baseline'])
+      mkdirSync(join(directory, folder), { recursive: true });
+    for (const file of ['events.jsonl', 'link.jsonl']) writeFileSync(join(directory, file), '');
+  }
+
+  get client(): string {
+    return join(this.directory, 'client');
+  }
+
+  path(...parts: string[]): string {
+    return join(this.directory, ...parts);
+  }
+
+  /** Notes an event; returns its time. */
+  event(event: string, details: Readonly<Record<string, unknown>> = {}): number {
+    const at = realtimeMs();
+    this.#line('events.jsonl', { realtimeMs: at, event, ...details });
+    return at;
+  }
+
+  link(label: string, statistics: Readonly<Record<string, WayStatistics>>): void {
+    this.#line('link.jsonl', { realtimeMs: realtimeMs(), label, statistics });
+  }
+
+  /** A QEMU command line, one argument a line. */
+  commandLine(side: Side, name: string, argv: readonly string[]): void {
+    writeFileSync(this.path(side, `command-${name}.txt`), `${argv.join('\n')}\n`);
+  }
+
+  qmpLog(side: Side, name: string): (entry: QmpLogEntry) => void {
+    const path = join(side, `${name}.qmp.jsonl`);
+    return (entry) => this.#line(path, entry);
+  }
+
+  #line(file: string, value: object): void {
+    appendFileSync(join(this.directory, file), `${JSON.stringify(value)}\n`);
+  }
+}
+
+export function readJsonLines<Schema extends z.ZodType>(
+  path: string,
+  schema: Schema,
+): z.infer<Schema>[] {
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => schema.parse(JSON.parse(line)));
+}
+
+/** Larger logs than this are left out, bytes. */
+const MAX_LOG_BYTES = 256 * 1024 * 1024;
+
+/** Copies the logs in an agent's state directory, the path in their name. */
+export function collectLogs(state: string, to: string): void {
+  if (!existsSync(state)) return;
+  for (const entry of readdirSync(state, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !/\.(log|jsonl)$/.test(entry.name)) continue;
+    const path = join(entry.parentPath, entry.name);
+    if (statSync(path).size > MAX_LOG_BYTES) continue;
+    copyFileSync(path, join(to, relative(state, path).replaceAll('/', '-')));
+  }
+}

@@ -1,0 +1,63 @@
+/** The command line of the demo. */
+import { parseArgs } from 'node:util';
+import { SojournError } from '../../src/common/index.ts';
+
+export const LINKS = {
+  '100M': { rateBitsPerSecond: 100e6, delayMs: 10, words: '100 Mbit/s, round trip 20 ms' },
+  '50M': { rateBitsPerSecond: 50e6, delayMs: 15, words: '50 Mbit/s, round trip 30 ms' },
+  '20M': { rateBitsPerSecond: 20e6, delayMs: 25, words: '20 Mbit/s, round trip 50 ms' },
+} as const;
+export type LinkName = keyof typeof LINKS;
+
+export interface DemoOptions {
+  readonly json: boolean;
+  /** Folder to leave the evidence in; undefined: it goes with the run. */
+  readonly evidence: string | undefined;
+  /** Keep networks and agents for a look until Ctrl-C. */
+  readonly keep: boolean;
+  readonly link: LinkName;
+}
+
+export const USAGE = `npm run demo -- [options]
+
+A Linux guest moves from a "laptop" to a "cloud site" on another network and back,
+while somebody on a third network pings it and talks to it. Everything runs on this
+machine, in network namespaces, and is gone afterwards.
+
+  --json            end with one line of JSON (use: npm run -s demo -- --json)
+  --evidence DIR    leave raw logs, captures and command lines in DIR
+  --link PRESET     the laptop's link: ${Object.keys(LINKS).join(', ')} (default 100M)
+  --keep            keep everything running at the end, until Ctrl-C
+  --help            print this
+`;
+
+/** Undefined when only help was asked for. Throws SojournError (`usage`). */
+export function parseOptions(argv: readonly string[]): DemoOptions | undefined {
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        json: { type: 'boolean', default: false },
+        evidence: { type: 'string' },
+        keep: { type: 'boolean', default: false },
+        link: { type: 'string', default: '100M' },
+        help: { type: 'boolean', default: false },
+      },
+    });
+    if (values.help) return undefined;
+    if (!isLink(values.link)) throw new Error(`There is no link preset ${values.link}`);
+    return { ...values, evidence: values.evidence, link: values.link };
+  } catch (cause) {
+    throw new SojournError({
+      kind: 'usage',
+      code: 'command-line',
+      message: (cause as Error).message,
+      remedy: 'See npm run demo -- --help',
+      cause,
+    });
+  }
+}
+
+function isLink(name: string): name is LinkName {
+  return Object.hasOwn(LINKS, name);
+}
