@@ -14,7 +14,7 @@ import type { Identity } from './identity.ts';
 import { Session, type SessionTimings } from './session.ts';
 import { ALPN_SESSION } from './tls.ts';
 
-/** A connection that lasted for less counts as a failed attempt, ms. */
+/** A connection that carried nothing and lasted for less counts as a failed attempt, ms. */
 const STABLE_MS = 5_000;
 /** After an answer that will not change soon, ms. */
 const REFUSED_WAIT_MS = 30_000;
@@ -134,10 +134,13 @@ export class PeerDialer extends EventEmitter<{ status: [status: DialerStatus] }>
         this.#setStatus({ state: 'dialing', lastError: this.#lastError() });
         const session = await this.#connect(AbortSignal.any([this.#stop.signal, hurry]));
         const since = performance.now();
+        const before = session.bytes.received;
         this.#setStatus({ state: 'connected' });
         await disconnected(session);
         if (session.state === 'closed') error = await session.closed;
-        this.#failures = performance.now() - since >= STABLE_MS ? 0 : this.#failures + 1;
+        const progress = error === undefined && session.bytes.received > before;
+        const stable = performance.now() - since >= STABLE_MS;
+        this.#failures = progress || stable ? 0 : this.#failures + 1;
       } catch (caught) {
         error = asSojournError(caught);
         this.#failures += 1;
