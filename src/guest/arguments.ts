@@ -18,6 +18,8 @@ export const GUEST_MTU = 1380;
 const NET_RECONNECT_MS = 100;
 /** Translated code kept by TCG, MiB; QEMU's default of 1 GiB would make small guests take a lot of memory. */
 const TCG_CODE_MIB = 256;
+/** Block nodes are whole sectors long. */
+const SECTOR_BYTES = 512;
 const FIRST_DISK_SLOT = 0x08;
 const SLOTS = { net: 0x02, balloon: 0x03, agentChannel: 0x05, rng: 0x06 } as const;
 
@@ -95,7 +97,7 @@ export function limitNode(diskName: string, limitBytes: number): Record<string, 
   return {
     driver: 'raw',
     'node-name': `${diskName}-file`,
-    size: limitBytes,
+    size: limitBytes - (limitBytes % SECTOR_BYTES),
     file: `${diskName}-store`,
     discard: 'unmap',
   };

@@ -1,3 +1,55 @@
+export { type FreezeOptions, type FrozenAbi, freezeAbi } from './abi.ts';
+export {
+  type AcceleratorOptions,
+  type AcceleratorVerdict,
+  chooseAccelerator,
+} from './accelerator.ts';
+export { buildArguments, GUEST_MTU } from './arguments.ts';
+export {
+  type CompatibilityOptions,
+  compatibilityProblems,
+  memoryOverheadMiB,
+  type PlaceCapabilities,
+  type Problem,
+  placeCapabilities,
+} from './compatibility.ts';
+export { CONSOLE_LOG_LIMIT, connectConsole, trimConsoleLog } from './console.ts';
+export {
+  copyOverlay,
+  createOverlay,
+  type MemoryDirectory,
+  type MemoryDirectoryOptions,
+  MINIMUM_OVERLAY_LIMIT,
+  memoryDirectory,
+  type OverlayFull,
+  type OverlayPlace,
+  onOverlayFull,
+  overlayUsage,
+  type PersistDisk,
+  type PersistOptions,
+  persistLive,
+  raiseOverlayLimit,
+  removeOverlay,
+} from './disks/index.ts';
+export { type ClockOptions, type ClockResult, correctClock } from './guest-agent.ts';
+export {
+  GuestProcess,
+  type GuestProcessOptions,
+  type GuestProcessRecord,
+  guestProcessRecord,
+  type StopOutcome,
+} from './guest-process.ts';
+export type { ExitInfo, Launcher } from './launch.ts';
+export { type Migratability, migratability } from './migratability.ts';
+export { type PlaceOptions, readPlaceCapabilities } from './place.ts';
+export {
+  type Architecture,
+  MINIMUM_QEMU,
+  type ProbeOptions,
+  probeQemu,
+  type QemuCapabilities,
+  type QemuVersion,
+} from './probe.ts';
 export {
   type QmpArguments,
   type QmpCallOptions,
@@ -11,3 +63,10 @@ export {
   QmpTimeoutError,
   type QmpWaitOptions,
 } from './qmp/index.ts';
+export {
+  type DiskRuntime,
+  type GuestPaths,
+  type GuestRuntime,
+  guestPaths,
+  guestRuntime,
+} from './runtime.ts';

@@ -38,6 +38,11 @@ export class LineStream {
     this.#socket.write(`${line}\n`);
   }
 
+  /** Bytes outside the framing, one per character (latin1). */
+  sendRaw(bytes: string): void {
+    this.#socket.write(bytes, 'latin1');
+  }
+
   /** Closes at once; what was queued for sending is lost. */
   destroy(error?: Error): void {
     this.#error ??= error;

@@ -1,0 +1,17 @@
+export {
+  type MemoryDirectory,
+  type MemoryDirectoryOptions,
+  memoryDirectory,
+} from './memory-directory.ts';
+export {
+  copyOverlay,
+  createOverlay,
+  MINIMUM_OVERLAY_LIMIT,
+  type OverlayFull,
+  type OverlayPlace,
+  onOverlayFull,
+  overlayUsage,
+  raiseOverlayLimit,
+  removeOverlay,
+} from './overlay.ts';
+export { type PersistDisk, type PersistOptions, persistLive } from './persist.ts';

@@ -1,0 +1,85 @@
+/**
+ * Where overlays in memory live: a directory of this user's own on a tmpfs. Shared places such as /dev/shm are
+ * writable by everybody, so what is found there must be ours and closed to others.
+ */
+import { lstat, mkdir, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SojournError } from '../../common/index.ts';
+
+/** statfs(2), f_type of tmpfs. */
+const TMPFS_MAGIC = 0x01021994;
+const DIRECTORY_MODE = 0o700;
+
+export interface MemoryDirectory {
+  readonly path: string;
+  /** Room that overlays may still take there, bytes; the host's memory may set a lower limit. */
+  readonly freeBytes: number;
+}
+
+export interface MemoryDirectoryOptions {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Room that is needed, bytes; the first place that has it is taken. */
+  readonly requiredBytes: number;
+  readonly sharedDirectory?: string;
+}
+
+/**
+ * Returns `$XDG_RUNTIME_DIR/sojourn-overlays`, else `/dev/shm/sojourn-UID`, made 0700. Throws SojournError
+ * `overlay-memory-short` when neither has the room or is a tmpfs; `overlay-directory-unsafe` when somebody else made it.
+ */
+export async function memoryDirectory(options: MemoryDirectoryOptions): Promise<MemoryDirectory> {
+  const uid = process.getuid?.() ?? 0;
+  const runtime = options.environment.XDG_RUNTIME_DIR;
+  const shared = options.sharedDirectory ?? '/dev/shm';
+  const candidates = [
+    ...(runtime ? [{ parent: runtime, name: 'sojourn-overlays' }] : []),
+    { parent: shared, name: `sojourn-${uid}` },
+  ];
+  let largest = 0;
+  for (const { parent, name } of candidates) {
+    const freeBytes = await tmpfsRoom(parent);
+    largest = Math.max(largest, freeBytes);
+    if (freeBytes === 0 || freeBytes < options.requiredBytes) continue;
+    const path = join(parent, name);
+    await makeOwn(path, uid);
+    return { path, freeBytes };
+  }
+  throw new SojournError({
+    kind: 'requirement',
+    code: 'overlay-memory-short',
+    message: `there is room for ${mebibytes(largest)} MiB of disk changes in memory, ${mebibytes(options.requiredBytes)} MiB are asked for`,
+    remedy: 'Lower the overlay limit, or keep the overlay on disk with --overlay disk',
+  });
+}
+
+/** 0 when it is not there or not a tmpfs. */
+async function tmpfsRoom(directory: string): Promise<number> {
+  try {
+    const { type, bavail, bsize } = await statfs(directory);
+    return type === TMPFS_MAGIC ? bavail * bsize : 0;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
+    throw error;
+  }
+}
+
+async function makeOwn(path: string, uid: number): Promise<void> {
+  try {
+    await mkdir(path, { mode: DIRECTORY_MODE });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  const found = await lstat(path);
+  const safe = found.isDirectory() && found.uid === uid && (found.mode & 0o077) === 0;
+  if (safe) return;
+  throw new SojournError({
+    kind: 'refused',
+    code: 'overlay-directory-unsafe',
+    message: `${path} belongs to somebody else or is open to others`,
+    remedy: `Remove ${path}, or set XDG_RUNTIME_DIR to a directory of your own`,
+  });
+}
+
+function mebibytes(bytes: number): number {
+  return Math.floor(bytes / 1024 ** 2);
+}

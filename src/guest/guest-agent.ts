@@ -1,0 +1,128 @@
+/**
+ * The QEMU guest agent, where the guest has one (docs/interop/qemu-ga.rst): JSON lines without a greeting. It runs in
+ * the guest, so all it says is checked, capped and given a deadline, and nothing depends on it.
+ */
+import { randomInt } from 'node:crypto';
+import { createConnection } from 'node:net';
+import { z } from 'zod';
+import { LineStream, QmpClosedError, QmpProtocolError, QmpTimeoutError } from './qmp/index.ts';
+
+/** Largest line taken from a guest, bytes. */
+const MAX_LINE_BYTES = 64 * 1024;
+const DEFAULT_TIMEOUT_MS = 1_000;
+/** The agent drops what came before this byte, and sends it ahead of its answer. */
+const SYNC_BYTE = '\xff';
+/** A guest this far behind is set forward: after a pause it is behind by the pause. */
+const BEHIND_MS = 20;
+/** A guest this far ahead is set back; less is left to its own time service, as clocks should not step back. */
+const AHEAD_MS = 5_000;
+const NS_PER_MS = 1_000_000;
+
+const answerSchema = z.union([
+  z.object({ return: z.unknown() }),
+  z.object({ error: z.object({ desc: z.string() }) }),
+]);
+
+export interface ClockOptions {
+  /** For everything together, milliseconds. */
+  readonly timeoutMs?: number;
+  /** The host's clock, milliseconds since 1970. */
+  readonly now?: () => number;
+}
+
+export type ClockResult =
+  | { readonly outcome: 'set' | 'unchanged'; readonly offsetMs: number }
+  /** No agent in the guest, or it did not answer in time. */
+  | { readonly outcome: 'no-agent'; readonly reason: string };
+
+/** Sets the guest's clock by the host's if it is off by more than a pause explains. Never throws for a guest's faults. */
+export async function correctClock(
+  socketPath: string,
+  options: ClockOptions = {},
+): Promise<ClockResult> {
+  const now = options.now ?? Date.now;
+  try {
+    return await withGuestAgent(
+      socketPath,
+      options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      async (ask) => {
+        const askedAt = now();
+        const guestNs = z.number().parse(await ask('guest-get-time'));
+        const answeredAt = now();
+        const offsetMs = guestNs / NS_PER_MS - (askedAt + answeredAt) / 2;
+        const uncertainMs = (answeredAt - askedAt) / 2;
+        if (!needsCorrection(offsetMs, uncertainMs)) return { outcome: 'unchanged', offsetMs };
+        // As text: nanoseconds since 1970 are beyond what a double holds exactly.
+        await ask('guest-set-time', `{"time":${Math.round(now())}000000}`);
+        return { outcome: 'set', offsetMs };
+      },
+    );
+  } catch (error) {
+    return { outcome: 'no-agent', reason: (error as Error).message };
+  }
+}
+
+/** `offsetMs`: guest minus host. */
+export function needsCorrection(offsetMs: number, uncertainMs: number): boolean {
+  return offsetMs < -(BEHIND_MS + uncertainMs) || offsetMs > AHEAD_MS + uncertainMs;
+}
+
+type Ask = (command: string, argumentsText?: string) => Promise<unknown>;
+
+/** Connects, synchronises, runs `use`, lets go. Throws QmpTimeoutError, QmpClosedError, QmpProtocolError, Error. */
+async function withGuestAgent<Result>(
+  socketPath: string,
+  timeoutMs: number,
+  use: (ask: Ask) => Promise<Result>,
+): Promise<Result> {
+  let waiting: ReturnType<typeof Promise.withResolvers<unknown>> | undefined;
+  const failed = Promise.withResolvers<never>();
+  const answered = (line: Buffer) => {
+    const text = line.toString('latin1');
+    // Up to the mark stands what is left of an answer to somebody before us.
+    const json = Buffer.from(text.slice(text.lastIndexOf(SYNC_BYTE) + 1), 'latin1').toString(
+      'utf8',
+    );
+    waiting?.resolve(json);
+  };
+  const lines = new LineStream(createConnection({ path: socketPath }), MAX_LINE_BYTES, {
+    line: answered,
+    closed: (error) =>
+      failed.reject(error ?? new QmpClosedError('the guest agent’s channel ended')),
+  });
+  const late = () => lines.destroy(new QmpTimeoutError('guest agent', timeoutMs));
+  const timer = setTimeout(late, timeoutMs);
+  const ask: Ask = async (command, argumentsText) => {
+    waiting = Promise.withResolvers<unknown>();
+    const args = argumentsText === undefined ? '' : `,"arguments":${argumentsText}`;
+    lines.send(`{"execute":"${command}"${args}}`);
+    return answerOf(command, await waiting.promise);
+  };
+  const session = async () => {
+    const id = randomInt(2 ** 31);
+    lines.sendRaw(SYNC_BYTE);
+    // Late answers to a client before us may come first.
+    while ((await ask('guest-sync-delimited', `{"id":${id}}`)) !== id);
+    return use(ask);
+  };
+  try {
+    return await Promise.race([session(), failed.promise]);
+  } finally {
+    clearTimeout(timer);
+    failed.promise.catch(() => undefined);
+    lines.destroy();
+  }
+}
+
+function answerOf(command: string, text: unknown): unknown {
+  let json: unknown;
+  try {
+    json = JSON.parse(String(text));
+  } catch {
+    throw new QmpProtocolError('the guest agent sent a line that is not JSON');
+  }
+  const answer = answerSchema.parse(json);
+  if ('error' in answer)
+    throw new Error(`the guest agent refused ${command}: ${answer.error.desc}`);
+  return answer.return;
+}

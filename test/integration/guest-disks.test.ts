@@ -1,0 +1,143 @@
+import { mkdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { expect, test } from 'vitest';
+import {
+  copyOverlay,
+  GuestProcess,
+  guestPaths,
+  type OverlayFull,
+  onOverlayFull,
+  overlayUsage,
+  persistLive,
+  raiseOverlayLimit,
+} from '../../src/guest/index.ts';
+import { TinyConsole, tinySpec } from '../lab/tiny-guest.ts';
+import { type TinyMachine, TinyMachines } from '../lab/tiny-machine.ts';
+
+const TIMEOUT = { timeout: 120_000 };
+const MIB = 1024 ** 2;
+
+test(
+  'the overlay limit pauses the guest; raising it lets it go on with nothing lost',
+  TIMEOUT,
+  async () => {
+    await using machines = await TinyMachines.create();
+    const spec = tinySpec({ overlayLimitBytes: 8 * MIB });
+    const machine = await machines.start(spec, 'device');
+    const console = await machine.booted();
+    const full = Promise.withResolvers<OverlayFull>();
+    onOverlayFull(machine.qmp, machine.runtime.disks, full.resolve, full.reject);
+    const stopped = machine.qmp.waitFor('STOP', undefined, { timeoutMs: 60_000 });
+    const written = console.run(
+      'yes sojourn | dd of=/dev/vda bs=64k count=256 iflag=fullblock conv=fsync 2>/dev/null; sha256sum < /dev/vda',
+    );
+    written.catch(() => undefined);
+    expect(await full.promise).toMatchObject({ disk: 'disk0', hostFull: false });
+    await stopped;
+    expect(await machine.qmp.execute('query-status')).toMatchObject({ status: 'io-error' });
+    expect(await overlayUsage(machine.overlayPath())).toBeLessThanOrEqual(8 * MIB);
+    const disk = { name: 'disk0', overlayPath: machine.overlayPath() };
+    await expect(raiseOverlayLimit(machine.qmp, disk, 4 * MIB)).rejects.toMatchObject({
+      code: 'overlay-limit-small',
+    });
+    expect(await raiseOverlayLimit(machine.qmp, disk, 48 * MIB)).toBe(48 * MIB);
+    const sum = (await written).split(' ')[0];
+    expect(sum).toBe(await expectedSum());
+    expect(await raiseOverlayLimit(machine.qmp, disk, 1024 * MIB)).toBeLessThan(70 * MIB);
+    await machine.process.stop(30_000);
+    await execa('qemu-img', ['check', '-q', machine.overlayPath()]);
+  },
+);
+
+test('a running guest’s changes are kept on disk as of one moment', TIMEOUT, async () => {
+  await using machines = await TinyMachines.create();
+  const spec = tinySpec();
+  const machine = await machines.start(spec, 'device');
+  const console = await machine.booted();
+  await console.run('yes before | dd of=/dev/vda bs=1M count=4 iflag=fullblock conv=fsync');
+  const target = join(machines.directory, 'state', 'disk0.qcow2');
+  await persistLive(machine.qmp, [persisted(machine, target)]);
+  await console.run('yes after | dd of=/dev/vda bs=1M count=4 iflag=fullblock conv=fsync');
+  expect(await firstLine(target)).toBe('before');
+  // A second time replaces the first as a whole, and leaves no node or job behind.
+  await persistLive(machine.qmp, [persisted(machine, target)]);
+  expect(await firstLine(target)).toBe('after');
+  expect(await machine.qmp.execute('query-jobs')).toEqual([]);
+  expect(await machine.qmp.execute('query-status')).toMatchObject({ status: 'running' });
+  await console.run('dd if=/dev/zero of=/dev/vda bs=1M count=1 conv=fsync');
+});
+
+test('a copy that fails leaves the former one and the guest alone', TIMEOUT, async () => {
+  await using machines = await TinyMachines.create();
+  const spec = tinySpec();
+  const machine = await machines.start(spec, 'device');
+  const console = await machine.booted();
+  await console.run('yes data | dd of=/dev/vda bs=1M count=4 iflag=fullblock conv=fsync');
+  const small = join(machines.directory, 'small');
+  await mkdir(small);
+  await execa('mount', ['-t', 'tmpfs', '-o', 'size=1M', 'tmpfs', small]);
+  try {
+    const target = join(small, 'disk0.qcow2');
+    await expect(persistLive(machine.qmp, [persisted(machine, target)])).rejects.toMatchObject({
+      code: 'persist-failed',
+      kind: 'requirement',
+    });
+    await expect(stat(target)).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(await machine.qmp.execute('query-jobs')).toEqual([]);
+    expect(await console.run('echo alive')).toBe('alive');
+    const good = join(machines.directory, 'good.qcow2');
+    await persistLive(machine.qmp, [persisted(machine, good)]);
+    expect(await firstLine(good)).toBe('data');
+  } finally {
+    await execa('umount', [small]);
+  }
+});
+
+test('a stopped guest’s changes go to disk and come back into memory', TIMEOUT, async () => {
+  await using machines = await TinyMachines.create();
+  const spec = tinySpec();
+  const first = await machines.start(spec, 'device');
+  const console = await first.booted();
+  await console.run('yes work | dd of=/dev/vda bs=1M count=2 iflag=fullblock conv=fsync');
+  await first.process.stop(30_000);
+  const [disk] = spec.abi.disks;
+  const [local] = first.runtime.disks;
+  if (disk === undefined || local === undefined) throw new Error('the guest has no disk');
+  const kept = { overlayPath: join(machines.directory, 'kept.qcow2'), basePath: local.basePath };
+  await copyOverlay(disk, local.overlayPath, kept);
+  const runtime = await machines.runtime(spec, 'again');
+  const restored = runtime.disks[0] ?? local;
+  await copyOverlay(disk, kept.overlayPath, restored);
+  expect((await stat(restored.overlayPath)).mode & 0o777).toBe(0o600);
+  const second = await GuestProcess.start(spec, runtime);
+  const again = await TinyConsole.connect(guestPaths(runtime.directory).consoleSocket);
+  await again.ready();
+  expect(await again.run('head -n 1 /dev/vda')).toBe('work');
+  await second.stop(30_000);
+  await expect(
+    copyOverlay(disk, kept.overlayPath, { ...restored, limitBytes: 1 * MIB }),
+  ).rejects.toMatchObject({ code: 'overlay-limit-small' });
+});
+
+function persisted(machine: TinyMachine, targetPath: string) {
+  const [disk] = machine.spec.abi.disks;
+  const [local] = machine.runtime.disks;
+  if (disk === undefined || local === undefined) throw new Error('the guest has no disk');
+  return { disk, basePath: local.basePath, targetPath };
+}
+
+/** First line of what a guest would read from the image. */
+async function firstLine(image: string): Promise<string> {
+  const raw = `${image}.raw`;
+  await execa('qemu-img', ['convert', '-O', 'raw', image, raw]);
+  const { stdout } = await execa('head', ['-n', '1', raw]);
+  return stdout;
+}
+
+/** SHA-256 of a 64 MiB disk whose first 16 MiB say `sojourn` over and over. */
+async function expectedSum(): Promise<string> {
+  const script = '(yes sojourn | head -c 16M; head -c 48M /dev/zero) | sha256sum';
+  const { stdout } = await execa('sh', ['-c', script]);
+  return stdout.split(' ')[0] ?? '';
+}
