@@ -83,10 +83,10 @@ async function boot(): Promise<void> {
     ],
     { stdio: ['ignore', 'inherit', 'inherit'] },
   );
-  const up = await readUntil(await retrying(() => connected(join(root, 'console'))), (text) =>
-    /dhcp: \S+\s/.test(text),
-  );
-  expect(up).toMatch(/demo-services: up, boot [0-9a-f-]{36}/);
+  const serial = await retrying(() => connected(join(root, 'console')));
+  // In either order.
+  const wanted = [/dhcp: \S+\s/, /demo-services: up, boot [0-9a-f-]{36}/];
+  const up = await readUntil(serial, (text) => wanted.every((one) => one.test(text)));
   expect(up).not.toMatch(/was not (loaded|mounted)/);
   qmp = await QmpClient.connect(join(root, 'qmp'), { timeoutMs: 10_000 });
 }
