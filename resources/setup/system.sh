@@ -24,6 +24,9 @@ mke2fs             | demo | e2fsprogs              | e2fsprogs            | e2fs
 apt-get            | demo | apt                    | apt                  | apt
 dpkg-deb           | demo | dpkg                   | dpkg                 | dpkg
 xz                 | demo | xz-utils               | xz                   | xz
+busybox            | test | busybox-static         | busybox              | busybox
+pgrep              | test | procps                 | procps-ng            | procps-ng
+script             | test | bsdutils               | util-linux-script    | util-linux
 '
 
 os_value() {
@@ -52,10 +55,15 @@ qemu_new_enough() {
 
 # missing PURPOSE COLUMN: the packages that are not there; 3 Debian, 4 Fedora, 5 Arch.
 missing() {
+  case $1 in
+    none) wanted_for='none' ;;
+    demo) wanted_for='none demo' ;;
+    *) wanted_for='none demo test' ;;
+  esac
   echo "$tools" | while IFS='|' read -r tool from debian fedora arch; do
     [ -n "$tool" ] || continue
     tool=$(echo $tool)
-    [ "$1" != none ] || [ $from = none ] || continue
+    case " $wanted_for " in *" $(echo $from) "*) ;; *) continue ;; esac
     tool_there "$tool" && continue
     case $2 in 3) echo $debian ;; 4) echo $fedora ;; *) echo $arch ;; esac
   done | sort -u

@@ -248,6 +248,18 @@ describe('other distributions', () => {
   });
 });
 
+test.each([
+  ['none', [], ['tcpdump', 'busybox-static']],
+  ['demo', ['tcpdump', 'binutils'], ['busybox-static']],
+  ['test', ['tcpdump', 'binutils', 'busybox-static'], []],
+  ['slow', ['tcpdump', 'binutils', 'busybox-static'], []],
+])('for %s it installs what that needs, not more', async (purpose, wanted, unwanted) => {
+  // What the stub installs stays missing, so that the demo guest cannot be made: only the calls count.
+  await setup(purpose);
+  for (const name of wanted) expect(log()).toMatch(new RegExp(`^apt-get .*install.* ${name}`, 'm'));
+  for (const name of unwanted) expect(log()).not.toContain(name);
+});
+
 test('an unknown purpose is refused', async () => {
   expect(await setup('everything')).toMatchObject({ exitCode: 2 });
 });
