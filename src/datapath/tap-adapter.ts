@@ -91,18 +91,15 @@ export class TapAdapter {
 
   /** Interface, routes, adapter. What cannot be done is in `problems`; it does not throw for that. */
   async start(): Promise<void> {
+    const known = await this.#readRecord();
+    this.#record = known;
+    this.#created = known?.created ?? false;
+    const adopted = known?.name === this.settings.name && (await isRunning(known.process));
+    // Before it can connect.
+    this.#adopted = adopted;
     await this.port.listen();
-    this.#record = await this.#readRecord();
-    this.#created = this.#record?.created ?? false;
     await this.apply(this.settings);
-    const known = this.#record;
-    if (
-      known !== undefined &&
-      known.name === this.settings.name &&
-      (await isRunning(known.process))
-    )
-      this.#adopted = true;
-    else await this.#spawn();
+    if (!adopted) await this.#spawn();
   }
 
   /** Changes routes; the name must stay the same. */

@@ -62,6 +62,7 @@ type Step =
 interface Program {
   readonly steps: Step[];
   readonly flows: FlowEntry[];
+  readonly missed: boolean;
 }
 
 interface CacheEntry extends Program {
@@ -71,8 +72,8 @@ interface CacheEntry extends Program {
 
 export interface SwitchDrops {
   malformed: number;
-  /** No flow matched and the table has no table-miss flow (5.4), or a program without an output. */
-  noOutput: number;
+  /** No flow matched, and the table has no table-miss flow (5.4). */
+  tableMiss: number;
   unknownPort: number;
   /** Output to the port of arrival without naming IN_PORT (5.12, Output). */
   backToInPort: number;
@@ -83,7 +84,7 @@ export class Switch {
     { length: TABLE_COUNT },
     () => new FlowTable(),
   );
-  readonly drops: SwitchDrops = { malformed: 0, noOutput: 0, unknownPort: 0, backToInPort: 0 };
+  readonly drops: SwitchDrops = { malformed: 0, tableMiss: 0, unknownPort: 0, backToInPort: 0 };
   cacheHits = 0;
   cacheMisses = 0;
   readonly #ports = new Map<number, SwitchPort>();
@@ -230,7 +231,8 @@ export class Switch {
     let cookie = 0n;
     while (table !== undefined) {
       const flow = this.#table(table).lookup(key);
-      if (flow === undefined) return { steps, flows };
+      // Of the action set nothing is left then (5.4).
+      if (flow === undefined) return { steps, flows, missed: true };
       flows.push(flow);
       cookie = flow.cookie;
       let next: number | undefined;
@@ -250,7 +252,7 @@ export class Switch {
       table = next;
     }
     for (const action of actionSet.ordered()) steps.push(compileAction(action, cookie));
-    return { steps, flows };
+    return { steps, flows, missed: false };
   }
 
   #run(packet: Packet, program: Program): void {
@@ -261,12 +263,10 @@ export class Switch {
       flow.packets++;
       flow.bytes += bytes;
     }
-    let sent = false;
     for (let i = 0; i < steps.length; i++) {
       const step = steps[i] as Step;
       switch (step.op) {
         case 'output':
-          sent = true;
           this.#output(packet, step.port, step.cookie);
           break;
         case 'write':
@@ -281,7 +281,7 @@ export class Switch {
           break;
       }
     }
-    if (!sent) this.drops.noOutput++;
+    if (program.missed) this.drops.tableMiss++;
   }
 
   #output(packet: Packet, number: number, cookie: bigint): void {
