@@ -35,12 +35,16 @@ export interface QmpPort {
   readonly closed: Promise<unknown>;
 }
 
-/** One ordered, flow-controlled stream of a session. `destroy(error)` resets it at both ends. */
+/**
+ * One ordered, flow-controlled stream of a session. `destroy(error)` resets it at both ends. It takes little
+ * ahead of the link, so that what the guest's switchover has to wait for stays small.
+ */
 export type ChannelPort = Duplex & {
   readonly meta: unknown;
-  /** Payload bytes written so far, and how many of them the peer's process has received. */
-  readonly bytesSent: number;
+  /** Payload bytes that the peer's process has received. */
   readonly bytesAcked: number;
+  /** Payload bytes accepted from the writer and not acknowledged yet. */
+  readonly bytesPending: number;
 };
 
 /** A standing, authenticated session with one peer; it survives TCP connections. */
@@ -53,7 +57,7 @@ export interface SessionPort {
   call(
     method: string,
     params: unknown,
-    options?: { readonly timeoutMs?: number; readonly signal?: AbortSignal },
+    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
   ): Promise<unknown>;
   handle(method: string, handler: (params: unknown) => Promise<unknown>): unknown;
   /** Resolves when the session cannot be resumed any more. */
@@ -72,9 +76,18 @@ export interface SourceDatapathPort {
   reclaim(request: { guestId: string; epoch: number }): Promise<void>;
 }
 
-/** Appends are durable when they resolve. A rejected append may nevertheless have reached the disk. */
 export interface OwnershipJournalPort {
+  /** Durable when it resolves. A rejected append may nevertheless have reached the disk. */
   append(record: OwnershipRecord): Promise<void>;
+  /** All records of a handoff, oldest first. */
+  recordsOf(handoffId: string): Promise<readonly OwnershipRecord[]>;
+}
+
+/** The guest at the source. */
+export interface SourceGuestPort {
+  readonly qmp: QmpPort;
+  /** Ends the QEMU whose guest now runs elsewhere, and removes its overlays. Idempotent. */
+  destroyCopy(): Promise<void>;
 }
 
 export interface IncomingRequest {

@@ -1,0 +1,292 @@
+/** One handoff at the destination at work: carries out the effects of `destination-machine.ts`. */
+import { QmpError } from '../guest/index.ts';
+import type { DestinationDeps } from './destination.ts';
+import {
+  type DestinationEffect,
+  type DestinationEvent,
+  type DestinationState,
+  type DestinationStep,
+  initialDestination,
+  stepDestination,
+} from './destination-machine.ts';
+import { IncomingQemu } from './incoming-qemu.ts';
+import type { Result } from './messages.ts';
+import type { ChannelPort, IncomingGuest, IncomingRequest, SessionPort } from './ports.ts';
+import { statusInfo } from './qemu-names.ts';
+import { errorOf, reasonOf } from './reason.ts';
+import type { DestinationRecordType } from './records.ts';
+import type { Reason } from './source-machine.ts';
+
+/** A complete guest without a seal is kept this long, ms: as long as a session can be resumed. */
+export const LOADED_WAIT_MS = 15 * 60_000;
+
+type SealAnswer = Result<'handoff.seal'>;
+
+export class DestinationHandoff {
+  readonly request: IncomingRequest;
+  /** Resolves when memory and disks are here; rejects when they will not be. */
+  readonly loaded: Promise<void>;
+  readonly #deps: DestinationDeps;
+  readonly #session: SessionPort | undefined;
+  readonly #prepared = Promise.withResolvers<void>();
+  readonly #loaded = Promise.withResolvers<void>();
+  readonly #preparing = new AbortController();
+  readonly #sealers = new Set<(answer: SealAnswer) => void>();
+  readonly #recovered = Promise.withResolvers<void>();
+  #state: DestinationState = initialDestination.state;
+  #guest: IncomingGuest | undefined;
+  #incoming: IncomingQemu | undefined;
+  #journaling: Promise<void> = Promise.resolve();
+  #waiting: NodeJS.Timeout | undefined;
+  #runningAt: number | null = null;
+  /** This object has seen all that the guest's QEMU did since it was loaded. */
+  #watched = true;
+
+  constructor(deps: DestinationDeps, request: IncomingRequest, session: SessionPort | undefined) {
+    this.#deps = deps;
+    this.request = request;
+    this.#session = session;
+    this.loaded = this.#loaded.promise;
+    this.loaded.catch(() => undefined);
+    this.#prepared.promise.catch(() => undefined);
+  }
+
+  get isLive(): boolean {
+    return !['running', 'lost', 'refused'].includes(this.#state.kind);
+  }
+
+  status(): Result<'handoff.query'> {
+    const state = this.#state;
+    const reason = 'reason' in state ? state.reason.message : null;
+    switch (state.kind) {
+      case 'preparing':
+      case 'receiving':
+      case 'loaded':
+        return { state: state.kind, reason };
+      case 'claiming':
+        return { state: 'loaded', reason };
+      case 'activating':
+      case 'running':
+      case 'lost':
+        return { state: 'claimed', reason };
+      case 'refusing':
+      case 'discarding':
+      case 'refused':
+        return { state: 'refused', reason };
+    }
+  }
+
+  /** Resolves when disks and memory may come. Rejects with the reason why not. */
+  begin(): Promise<void> {
+    this.#enter(initialDestination);
+    return this.#prepared.promise;
+  }
+
+  async recover(
+    step: DestinationStep,
+    guest: IncomingGuest | undefined,
+  ): Promise<'owner' | 'owner-without-guest' | 'waiting' | 'nothing'> {
+    this.#watched = step.state.kind === 'loaded';
+    this.#guest = guest;
+    guest?.qmp.closed.then(() => this.#qemuEnded());
+    this.#enter(step);
+    await this.#recovered.promise;
+    const { kind } = this.#state;
+    if (kind === 'running') return 'owner';
+    if (kind === 'lost') return 'owner-without-guest';
+    return kind === 'loaded' ? 'waiting' : 'nothing';
+  }
+
+  abandon(reason: Reason): void {
+    this.#dispatch({ type: 'abandon', reason });
+  }
+
+  sessionClosed(session: SessionPort): void {
+    // A complete guest may have been sealed: it waits for the seal to be repeated.
+    if (session !== this.#session || this.#state.kind === 'loaded') return;
+    this.abandon({ code: 'session-lost', message: 'the connection to the other place was lost' });
+  }
+
+  seal(): Promise<SealAnswer> {
+    return new Promise((resolve) => {
+      this.#sealers.add(resolve);
+      this.#dispatch({ type: 'seal' });
+    });
+  }
+
+  memory(channel: ChannelPort): void {
+    if (this.#incoming === undefined || this.#state.kind !== 'receiving') {
+      channel.destroy(errorOf(this.#reason('memory came at the wrong time')));
+    } else this.#incoming.memory(channel);
+  }
+
+  disk(channel: ChannelPort, disk: string): void {
+    if (this.#incoming === undefined || this.#state.kind !== 'receiving') {
+      channel.destroy(errorOf(this.#reason('a disk came at the wrong time')));
+    } else this.#incoming.disk(channel, disk);
+  }
+
+  #reason(message: string): Reason {
+    const { state: now } = { state: this.#state };
+    return 'reason' in now ? now.reason : { code: 'handoff-misuse', message };
+  }
+
+  #qemuEnded(): void {
+    const message = 'the QEMU of the arriving guest ended';
+    this.#dispatch({ type: 'failed', reason: { code: 'destination-qemu-ended', message } });
+  }
+
+  #dispatch(event: DestinationEvent): void {
+    this.#enter(stepDestination(this.#state, event));
+  }
+
+  #enter({ state, effects }: DestinationStep): void {
+    const before = this.#state;
+    this.#state = state;
+    const { log } = this.#deps;
+    const { handoffId, spec, epoch } = this.request;
+    if (before.kind !== state.kind) {
+      log.info(
+        { handoffId, guestId: spec.id, epoch, from: before.kind, to: state.kind },
+        'handoff, destination',
+      );
+    }
+    clearTimeout(this.#waiting);
+    if (state.kind === 'loaded') {
+      const message = 'the other place did not say that the guest is ours';
+      this.#waiting = setTimeout(
+        () => this.abandon({ code: 'seal-missing', message }),
+        LOADED_WAIT_MS,
+      ).unref();
+    }
+    if (state.kind === 'refusing' || state.kind === 'discarding') this.#end(state.reason);
+    if (['loaded', 'running', 'lost', 'refused'].includes(state.kind)) this.#recovered.resolve();
+    for (const effect of effects) {
+      this.#carryOut(effect).catch((error: unknown) => {
+        log.warn({ err: error, handoffId }, `${effect.type} failed`);
+        this.#dispatch({ type: 'failed', reason: reasonOf(error) });
+      });
+    }
+  }
+
+  /** Everybody who waits for this handoff, and every stream, gets the reason. */
+  #end(reason: Reason): void {
+    const error = errorOf(reason);
+    this.#preparing.abort(error);
+    this.#prepared.reject(error);
+    this.#loaded.reject(error);
+    this.#incoming?.stop(error);
+  }
+
+  async #carryOut(effect: DestinationEffect): Promise<void> {
+    switch (effect.type) {
+      case 'prepare':
+        return this.#prepare();
+      case 'append':
+        return this.#append(effect.record);
+      case 'answer-prepared':
+        return this.#prepared.resolve();
+      case 'answer-loaded':
+        return this.#loaded.resolve();
+      case 'activate':
+        return this.#activate();
+      case 'answer-claimed':
+        return this.#answer({ outcome: 'claimed', reason: null, runningAt: this.#runningAt });
+      case 'answer-refused':
+        return this.#answer({
+          outcome: 'refused',
+          reason: effect.reason.message,
+          runningAt: null,
+        });
+      case 'discard':
+        return this.#discard();
+    }
+  }
+
+  #answer(answer: SealAnswer): void {
+    for (const resolve of this.#sealers) resolve(answer);
+    this.#sealers.clear();
+  }
+
+  #append(type: DestinationRecordType): Promise<void> {
+    const { handoffId, epoch, from, spec } = this.request;
+    const at = this.#deps.now();
+    this.#journaling = this.#journaling.then(async () => {
+      try {
+        const record = { type, handoffId, guestId: spec.id, epoch, peer: from, at };
+        await this.#deps.journal.append(record);
+        this.#dispatch({ type: 'durable', record: type });
+      } catch (error) {
+        this.#deps.log.warn({ err: error, handoffId, type }, 'an ownership record is not written');
+        this.#dispatch({ type: 'not-durable', record: type, reason: reasonOf(error) });
+      }
+    });
+    return this.#journaling;
+  }
+
+  async #prepare(): Promise<void> {
+    const guest = await this.#deps.host.prepareIncoming(this.request, this.#preparing.signal);
+    this.#guest = guest;
+    guest.qmp.closed.then(() => this.#qemuEnded());
+    if (this.#state.kind !== 'preparing') {
+      await this.#discard();
+      return;
+    }
+    this.#incoming = new IncomingQemu(guest, this.request.spec.abi.disks, {
+      onLoaded: () => this.#dispatch({ type: 'loaded' }),
+      onFailed: (error) => this.#dispatch({ type: 'failed', reason: reasonOf(error) }),
+    });
+    await this.#incoming.prepare();
+    this.#dispatch({ type: 'prepared' });
+  }
+
+  /** In the pause. What is not needed for the guest to run comes after `cont`. */
+  async #activate(): Promise<void> {
+    const guest = this.#guest;
+    if (guest === undefined) {
+      const reason = { code: 'guest-gone', message: 'the guest is gone' };
+      this.#dispatch({ type: 'not-activated', ran: true, reason });
+      return;
+    }
+    let resumed = !this.#watched;
+    const off = guest.qmp.on('RESUME', () => {
+      resumed = true;
+    });
+    try {
+      await guest.qmp.execute('cont');
+      this.#runningAt = this.#deps.now();
+    } catch (error) {
+      // QEMU tells RESUME before the first instruction: an end without it was an end before it.
+      const ran = resumed || !(await this.#provablyPaused(guest, error));
+      this.#dispatch({ type: 'not-activated', ran, reason: reasonOf(error) });
+      return;
+    } finally {
+      off();
+    }
+    const activated = this.#deps.host.activated(this.request, guest);
+    this.#dispatch({ type: 'activated' });
+    try {
+      await activated;
+    } catch (error) {
+      this.#deps.log.warn({ err: error }, 'the guest runs, but its network could not be moved');
+    }
+  }
+
+  async #provablyPaused(guest: IncomingGuest, error: unknown): Promise<boolean> {
+    if (guest.qmp.isClosed) return true;
+    if (!(error instanceof QmpError)) return false;
+    try {
+      return !statusInfo.parse(await guest.qmp.execute('query-status')).running;
+    } catch {
+      // No answer about a living QEMU proves nothing.
+      return guest.qmp.isClosed;
+    }
+  }
+
+  async #discard(): Promise<void> {
+    const { handoffId, spec } = this.request;
+    await this.#incoming?.close();
+    await this.#deps.host.discard(handoffId, spec.id);
+    this.#dispatch({ type: 'discarded' });
+  }
+}

@@ -1,0 +1,208 @@
+/**
+ * The destination's side: one object per agent, which serves every session and remembers handoffs across
+ * sessions, so that a seal that is repeated over another session finds its guest.
+ */
+import { SojournError } from '../common/index.ts';
+import { DestinationHandoff } from './destination-handoff.ts';
+import {
+  DISK_CHANNEL,
+  diskChannelMeta,
+  type HandoffKey,
+  MEMORY_CHANNEL,
+  memoryChannelMeta,
+  type Params,
+  type Result,
+} from './messages.ts';
+import type {
+  ChannelPort,
+  Clock,
+  GuestHostPort,
+  IncomingGuest,
+  IncomingRequest,
+  LogPort,
+  OwnershipJournalPort,
+  SessionPort,
+} from './ports.ts';
+import { type PlaceFacts, preflightProblems } from './preflight.ts';
+import type { DestinationRecordType } from './records.ts';
+import { recoverDestination } from './recovery.ts';
+import { handle } from './rpc.ts';
+import { findQemu } from './source-qemu.ts';
+
+/** Guests that may be arriving at once. */
+const MAX_INCOMING = 8;
+/** Ended handoffs whose answers are kept in memory; older ones are answered from the journal. */
+const MAX_ENDED = 64;
+
+export interface DestinationDeps {
+  readonly host: GuestHostPort;
+  readonly journal: OwnershipJournalPort;
+  readonly facts: () => Promise<PlaceFacts>;
+  readonly now: Clock;
+  readonly log: LogPort;
+}
+
+export class HandoffDestination {
+  readonly #deps: DestinationDeps;
+  readonly #handoffs = new Map<string, DestinationHandoff>();
+
+  constructor(deps: DestinationDeps) {
+    this.#deps = deps;
+  }
+
+  /** Answers the handoff calls and channels of a session. Once for each session. */
+  serve(session: SessionPort): void {
+    handle(session, 'handoff.preflight', async ({ spec }) => ({
+      problems: preflightProblems(spec, await this.#deps.facts(), 'there'),
+    }));
+    handle(session, 'handoff.prepare', (params) => this.#prepare(session, params));
+    handle(session, 'handoff.loaded', async (key) => {
+      await this.#known(session, key).loaded;
+      return {};
+    });
+    handle(session, 'handoff.seal', (key) => this.#seal(session, key));
+    handle(session, 'handoff.abort', async (key) => {
+      this.#find(session, key)?.abandon({
+        code: 'handoff-aborted',
+        message: 'the other place ended the handoff',
+      });
+      return {};
+    });
+    handle(session, 'handoff.query', (key) => this.#query(session, key));
+    session.onChannel(MEMORY_CHANNEL, (channel) => {
+      const meta = memoryChannelMeta.safeParse(channel.meta);
+      const handoff = meta.success ? this.#byId(session, meta.data.handoffId) : undefined;
+      if (handoff === undefined) refuseChannel(channel);
+      else handoff.memory(channel);
+    });
+    session.onChannel(DISK_CHANNEL, (channel) => {
+      const meta = diskChannelMeta.safeParse(channel.meta);
+      const handoff = meta.success ? this.#byId(session, meta.data.handoffId) : undefined;
+      if (handoff === undefined || !meta.success) refuseChannel(channel);
+      else handoff.disk(channel, meta.data.disk);
+    });
+    session.closed.then(() => {
+      for (const handoff of this.#handoffs.values()) handoff.sessionClosed(session);
+    });
+  }
+
+  /**
+   * After a restart: goes on with an incoming handoff whose records are `incoming-started` or more. `guest` is its
+   * QEMU as found, undefined when it is gone. Resolves to what this place is to the guest.
+   */
+  async recover(
+    request: IncomingRequest,
+    guest: IncomingGuest | undefined,
+  ): Promise<'owner' | 'owner-without-guest' | 'waiting' | 'nothing'> {
+    const records = await this.#deps.journal.recordsOf(request.handoffId);
+    const types = records.map(({ type }) => type) as DestinationRecordType[];
+    const step = recoverDestination(types, await findQemu(guest?.qmp));
+    if (step === undefined) return 'nothing';
+    const handoff = new DestinationHandoff(this.#deps, request, undefined);
+    this.#remember(handoff);
+    return handoff.recover(step, guest);
+  }
+
+  async #prepare(
+    session: SessionPort,
+    { handoffId, guestId, epoch, spec }: Params<'handoff.prepare'>,
+  ): Promise<Result<'handoff.prepare'>> {
+    if (spec.id !== guestId) throw misuse('the handoff names another guest than its specification');
+    const live = [...this.#handoffs.values()].filter((handoff) => handoff.isLive);
+    if (live.some((handoff) => handoff.request.spec.id === guestId)) {
+      throw new SojournError({
+        kind: 'conflict',
+        code: 'handoff-under-way',
+        message: `a handoff of ${spec.name} to this place is under way already`,
+        remedy: 'Wait until it has ended',
+      });
+    }
+    if (live.length >= MAX_INCOMING) {
+      throw new SojournError({
+        kind: 'conflict',
+        code: 'too-many-handoffs',
+        message: `${MAX_INCOMING} guests are arriving at this place already`,
+        remedy: 'Try again when one of them has arrived',
+      });
+    }
+    const known = await this.#deps.journal.recordsOf(handoffId);
+    if (known.length > 0 || this.#handoffs.has(handoffId)) {
+      throw misuse('this handoff has been used before');
+    }
+    const request: IncomingRequest = { handoffId, epoch, from: session.peer, spec };
+    const handoff = new DestinationHandoff(this.#deps, request, session);
+    this.#remember(handoff);
+    await handoff.begin();
+    return {};
+  }
+
+  async #seal(session: SessionPort, key: HandoffKey): Promise<Result<'handoff.seal'>> {
+    const handoff = this.#find(session, key);
+    if (handoff !== undefined) return handoff.seal();
+    const records = await this.#deps.journal.recordsOf(key.handoffId);
+    if (records.some(({ type, peer }) => type === 'incoming-claimed' && peer === session.peer)) {
+      const refused = records.some(({ type }) => type === 'incoming-refused');
+      if (!refused) return { outcome: 'claimed', reason: null, runningAt: null };
+    }
+    // Never heard of, or refused: on record before it is said, so that no later seal can be accepted.
+    if (!records.some(({ type }) => type === 'incoming-refused')) {
+      const { handoffId, guestId, epoch } = key;
+      const at = this.#deps.now();
+      const record = {
+        type: 'incoming-refused',
+        handoffId,
+        guestId,
+        epoch,
+        peer: session.peer,
+        at,
+      };
+      await this.#deps.journal.append({ ...record, type: 'incoming-refused' });
+    }
+    return { outcome: 'refused', reason: 'the handoff is not known here', runningAt: null };
+  }
+
+  async #query(session: SessionPort, key: HandoffKey): Promise<Result<'handoff.query'>> {
+    const handoff = this.#find(session, key);
+    if (handoff !== undefined) return handoff.status();
+    const types = (await this.#deps.journal.recordsOf(key.handoffId)).map(({ type }) => type);
+    if (types.includes('incoming-refused')) return { state: 'refused', reason: null };
+    if (types.includes('incoming-claimed')) return { state: 'claimed', reason: null };
+    return { state: 'unknown', reason: null };
+  }
+
+  /** A peer sees its own handoffs only. */
+  #byId(session: SessionPort, handoffId: string): DestinationHandoff | undefined {
+    const handoff = this.#handoffs.get(handoffId);
+    return handoff?.request.from === session.peer ? handoff : undefined;
+  }
+
+  #find(session: SessionPort, key: HandoffKey): DestinationHandoff | undefined {
+    const handoff = this.#byId(session, key.handoffId);
+    if (handoff === undefined) return undefined;
+    const { spec, epoch } = handoff.request;
+    if (spec.id !== key.guestId || epoch !== key.epoch) {
+      throw misuse('the handoff is of another guest or epoch');
+    }
+    return handoff;
+  }
+
+  #known(session: SessionPort, key: HandoffKey): DestinationHandoff {
+    const handoff = this.#find(session, key);
+    if (handoff === undefined) throw misuse('the handoff is not known here');
+    return handoff;
+  }
+
+  #remember(handoff: DestinationHandoff): void {
+    this.#handoffs.set(handoff.request.handoffId, handoff);
+    const ended = [...this.#handoffs.values()].filter((other) => !other.isLive);
+    for (const old of ended.slice(0, -MAX_ENDED)) this.#handoffs.delete(old.request.handoffId);
+  }
+}
+
+function misuse(message: string): SojournError {
+  return new SojournError({ kind: 'refused', code: 'handoff-misuse', message });
+}
+
+function refuseChannel(channel: ChannelPort): void {
+  channel.destroy(misuse('the handoff is not known here'));
+}

@@ -1,0 +1,47 @@
+export { type DestinationDeps, HandoffDestination } from './destination.ts';
+export type {
+  ChannelPort,
+  Clock,
+  GuestHostPort,
+  IncomingGuest,
+  IncomingRequest,
+  LogPort,
+  OwnershipJournalPort,
+  QmpPort,
+  QmpPortEvent,
+  SessionPort,
+  SourceDatapathPort,
+  SourceGuestPort,
+} from './ports.ts';
+export {
+  type PlaceFacts,
+  type PreflightProblem,
+  placeFacts,
+  preflightProblem,
+  preflightProblems,
+} from './preflight.ts';
+export {
+  type HandoffPhase,
+  type HandoffProgress,
+  handoffPhase,
+  handoffProgress,
+  type TimedPhase,
+  timedPhase,
+} from './progress.ts';
+export {
+  type DestinationRecord,
+  destinationRecord,
+  epoch,
+  handoffId,
+  type OwnershipRecord,
+  ownershipRecord,
+  type SourceRecord,
+  sourceRecord,
+} from './records.ts';
+export {
+  type HandoffResult,
+  recoverSourceHandoff,
+  runSource,
+  type SourceOptions,
+} from './source.ts';
+export type { SwitchoverTimes } from './source-attempt.ts';

@@ -1,0 +1,41 @@
+/**
+ * What the link carries, from how fast the peer acknowledges. A time in which we had nothing to send says only
+ * that the link carries at least that much. Pure; times in ms, rates in bytes a second.
+ */
+
+/** Samples closer together than this are taken together, ms: acknowledgements come in batches. */
+const MIN_INTERVAL_MS = 90;
+/** Weight of a new interval; half of what is remembered is younger than about three intervals. */
+const WEIGHT = 0.25;
+
+export class LinkRate {
+  #rate: number | undefined;
+  #lastAt: number | undefined;
+  #lastAcked = 0;
+  #busy = true;
+
+  /** `ackedBytes`: ever; `queuedBytes`: waiting to be acknowledged now. */
+  sample(at: number, ackedBytes: number, queuedBytes: number): void {
+    if (this.#lastAt === undefined) {
+      this.#lastAt = at;
+      this.#lastAcked = ackedBytes;
+      this.#busy = queuedBytes > 0;
+      return;
+    }
+    this.#busy &&= queuedBytes > 0;
+    const elapsed = at - this.#lastAt;
+    if (elapsed < MIN_INTERVAL_MS) return;
+    const rate = ((ackedBytes - this.#lastAcked) * 1000) / elapsed;
+    if (this.#rate === undefined) this.#rate = rate > 0 ? rate : undefined;
+    else if (this.#busy) this.#rate += (rate - this.#rate) * WEIGHT;
+    else this.#rate = Math.max(this.#rate, rate);
+    this.#lastAt = at;
+    this.#lastAcked = ackedBytes;
+    this.#busy = queuedBytes > 0;
+  }
+
+  /** undefined until something was acknowledged. */
+  get bytesPerSecond(): number | undefined {
+    return this.#rate;
+  }
+}

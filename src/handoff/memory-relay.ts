@@ -1,0 +1,131 @@
+/**
+ * QEMU's migration stream between two QEMUs that each see a unix socket only:
+ *
+ *   source QEMU ─socket─► zstd ─► channel ─► zstd ─► socket ─► destination QEMU
+ *   source QEMU ◄─socket─ hold ◄─ channel ◄───────── socket ◄─ destination QEMU      return path
+ *
+ * A slow or stalled link blocks the migration thread of the source's QEMU in its write; the guest does not notice.
+ */
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { type Readable, Transform, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { drainedOrClosed } from './drained.ts';
+import type { ChannelPort } from './ports.ts';
+import { ReturnPathHold } from './return-path.ts';
+import { zstdReader, zstdWriter } from './zstd-stream.ts';
+
+export class SourceMemoryRelay {
+  /** Resolves when QEMU has closed its migration stream: it has completed, failed or been cancelled. */
+  readonly qemuClosed: Promise<void>;
+  readonly hold = new ReturnPathHold();
+  readonly #path: string;
+  readonly #server: Server;
+  readonly #channel: ChannelPort;
+  #socket: Socket | undefined;
+  #rawBytes = 0;
+  #resolveClosed: () => void;
+  readonly #onBroken: (error: Error) => void;
+
+  private constructor(path: string, channel: ChannelPort, onBroken: (error: Error) => void) {
+    this.#path = path;
+    this.#channel = channel;
+    const closed = Promise.withResolvers<void>();
+    this.qemuClosed = closed.promise;
+    this.#resolveClosed = closed.resolve;
+    this.#onBroken = onBroken;
+    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
+  }
+
+  /** `onBroken`: the way to the destination broke, or QEMU ended its stream in disorder. */
+  static async listen(
+    path: string,
+    channel: ChannelPort,
+    onBroken: (error: Error) => void,
+  ): Promise<SourceMemoryRelay> {
+    const relay = new SourceMemoryRelay(path, channel, onBroken);
+    relay.#server.listen(path);
+    await once(relay.#server, 'listening');
+    return relay;
+  }
+
+  /** Bytes of QEMU's stream so far, before compression. */
+  get rawBytes(): number {
+    return this.#rawBytes;
+  }
+
+  get bytesAcked(): number {
+    return this.#channel.bytesAcked;
+  }
+
+  get bytesPending(): number {
+    return this.#channel.bytesPending;
+  }
+
+  /** Cuts both sides. QEMU's migration fails, if it still ran. */
+  async destroy(error: Error): Promise<void> {
+    this.#socket?.destroy();
+    this.#channel.destroy(error);
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    await closed;
+    await rm(this.#path, { force: true });
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#socket !== undefined) {
+      socket.destroy();
+      return;
+    }
+    this.#socket = socket;
+    // Seen by both pumps, which report it where it matters.
+    socket.on('error', () => undefined);
+    socket.on('close', () => this.#resolveClosed());
+    const meter = new Transform({
+      transform: (chunk: Buffer, _encoding, callback) => {
+        this.#rawBytes += chunk.length;
+        callback(null, chunk);
+      },
+    });
+    pipeline(socket, meter, zstdWriter(), this.#channel).catch(this.#onBroken);
+    // The other direction ends when the destination's QEMU has closed, as it does when it has all.
+    pipeline(this.#channel, this.hold, async (messages: AsyncIterable<Buffer>) => {
+      await pump(messages, socket);
+      this.#resolveClosed();
+    }).catch(this.#onBroken);
+    socket.on('end', () => this.#resolveClosed());
+  }
+}
+
+/**
+ * Feeds the destination's QEMU at `path` from the channel until both are at their end. Rejects when the
+ * channel fails, or QEMU does not listen. That QEMU closes first is in order: it has read all it needs.
+ */
+export async function relayToDestination(channel: ChannelPort, path: string): Promise<void> {
+  const socket = createConnection({ path, allowHalfOpen: true });
+  try {
+    await once(socket, 'connect');
+    // What goes wrong from here on ends the pumps.
+    socket.on('error', () => undefined);
+    const back = pipeline(socket as Readable, channel as Writable);
+    const zstd = zstdReader();
+    const forth = pipeline(channel as Readable, zstd, (bytes: AsyncIterable<Buffer>) =>
+      pump(bytes, socket),
+    );
+    await Promise.all([back, forth]);
+  } catch (error) {
+    channel.destroy(error instanceof Error ? error : new Error(String(error)));
+    throw error;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Copies until the source ends, or quietly until the target is closed; never destroys the source's peer. */
+async function pump(from: AsyncIterable<Buffer>, to: Socket): Promise<void> {
+  for await (const chunk of from) {
+    if (to.destroyed || to.writableEnded) continue;
+    if (!to.write(chunk)) await drainedOrClosed(to);
+  }
+  if (!to.destroyed) to.end();
+}

@@ -1,0 +1,300 @@
+/** The effects of the source that bring a handoff forward; `stop` ends whichever of them is under way. */
+
+import { SojournError } from '../common/index.ts';
+import { LinkRate } from './link-rate.ts';
+import { type HandoffKey, STREAM_VERSION } from './messages.ts';
+import type { QmpPort, SessionPort } from './ports.ts';
+import type { HandoffProgress } from './progress.ts';
+import { statusInfo } from './qemu-names.ts';
+import { call } from './rpc.ts';
+import type { SourceOptions } from './source.ts';
+import { SourceDisks } from './source-disks.ts';
+import type { SourceEffect, SourceEvent } from './source-machine.ts';
+import { type MemoryLook, SourceMemory } from './source-memory.ts';
+import { removeMirrors } from './source-qemu.ts';
+import { watchProgress } from './watchdog.ts';
+
+const PREFLIGHT_TIMEOUT_MS = 15_000;
+/** A QEMU start under TCG on a busy machine takes a few seconds, ms. */
+const PREPARE_TIMEOUT_MS = 60_000;
+/** Longer than any pause: the watch below ends a switchover that stands still much sooner, ms. */
+const LOADED_TIMEOUT_MS = 120_000;
+/** Standing still this long, plus four round trips, ends a switchover: the guest is paused meanwhile, ms. */
+export const PAUSE_PATIENCE_MS = 1_000;
+
+/** Milliseconds since 1970 by this place's clock; `runningAt` by the destination's. */
+export interface SwitchoverTimes {
+  heldAt?: number | undefined;
+  stoppedAt?: number | undefined;
+  mirrorsDoneAt?: number | undefined;
+  migratedAt?: number | undefined;
+  loadedAt?: number | undefined;
+  sealedAt?: number | undefined;
+  runningAt?: number | undefined;
+  answeredAt?: number | undefined;
+}
+
+type Report = Partial<Omit<HandoffProgress, 'handoffId' | 'guestId'>>;
+
+export class SourceAttempt {
+  readonly times: SwitchoverTimes = {};
+  readonly #options: SourceOptions;
+  readonly #key: HandoffKey;
+  readonly #dispatch: (event: SourceEvent) => void;
+  readonly #stop = new AbortController();
+  readonly #rate = new LinkRate();
+  #session: SessionPort | undefined;
+  #disks: SourceDisks | undefined;
+  #memory: SourceMemory | undefined;
+  #progress: HandoffProgress;
+
+  constructor(options: SourceOptions, key: HandoffKey, dispatch: (event: SourceEvent) => void) {
+    this.#options = options;
+    this.#key = key;
+    this.#dispatch = dispatch;
+    this.#progress = {
+      handoffId: key.handoffId,
+      guestId: key.guestId,
+      phase: 'preflight',
+      bytesDone: 0,
+      bytesTotal: 0,
+      bytesPerSecond: 0,
+      etaMs: null,
+      residueBytes: null,
+      converging: true,
+      notice: null,
+    };
+  }
+
+  /** Where the attempt has reached the peer; undefined before, and in a recovery. */
+  get session(): SessionPort | undefined {
+    return this.#session;
+  }
+
+  get bytesOnLink(): number {
+    return (this.#memory?.relay.bytesAcked ?? 0) + (this.#disks?.ackedBytes ?? 0);
+  }
+
+  /** Changes what is known of the progress and tells it. A new phase begins at zero. */
+  report(change: Report): void {
+    const fresh =
+      change.phase !== undefined && change.phase !== this.#progress.phase
+        ? { bytesDone: 0, bytesTotal: 0, etaMs: null, notice: null }
+        : {};
+    this.#progress = { ...this.#progress, ...fresh, ...change };
+    this.#options.onProgress?.(this.#progress);
+  }
+
+  /** Rejects with what went wrong, also when `stop` was called. */
+  async carryOut(effect: SourceEffect): Promise<void> {
+    switch (effect.type) {
+      case 'preflight':
+        await this.#preflight();
+        return this.#dispatch({ type: 'suitable' });
+      case 'prepare':
+        await this.#prepare();
+        return this.#dispatch({ type: 'prepared' });
+      case 'start-disks':
+        await this.#copyDisks();
+        return this.#dispatch({ type: 'disks-ready' });
+      case 'start-memory':
+        await this.#copyMemory();
+        return this.#dispatch({ type: 'converged' });
+      case 'switch-over':
+        return this.switchOver();
+      default:
+        throw new Error(`${effect.type} is no attempt`);
+    }
+  }
+
+  /** Ends what is under way, and the streams. The guest's QEMU then has no peer in this process. */
+  async stop(error: Error): Promise<void> {
+    if (!this.#stop.signal.aborted) this.#stop.abort(error);
+    await this.close(error);
+  }
+
+  async close(error: Error = new Error('the handoff has ended')): Promise<void> {
+    const memory = this.#memory;
+    const disks = this.#disks;
+    await Promise.all([memory?.relay.destroy(error), disks?.close(error)]);
+  }
+
+  get #qmp(): QmpPort {
+    const { guest } = this.#options;
+    if (guest === undefined) throw new Error('the guest is not there');
+    return guest.qmp;
+  }
+
+  readonly #broken = (error: unknown): void => {
+    if (!this.#stop.signal.aborted) this.#stop.abort(error);
+  };
+
+  async #preflight(): Promise<void> {
+    const { signal } = this.#stop;
+    const { running, status } = statusInfo.parse(await this.#qmp.execute('query-status'));
+    if (!running) {
+      throw new SojournError({
+        kind: 'conflict',
+        code: 'guest-not-running',
+        message: `the guest is not running (QEMU says ${status})`,
+        remedy: 'Start or continue the guest first',
+      });
+    }
+    this.#session = await this.#options.connect(signal);
+    const { problems } = await call(
+      this.#session,
+      'handoff.preflight',
+      { spec: this.#options.spec },
+      { timeoutMs: PREFLIGHT_TIMEOUT_MS, signal },
+    );
+    const all = [...problems, ...((await this.#options.wayBack?.()) ?? [])];
+    if (all.length === 0) return;
+    throw new SojournError({
+      kind: 'requirement',
+      code: problems[0]?.code ?? 'no-way-back',
+      message: all.map(({ message }) => message).join('; '),
+      remedy: all.map(({ remedy }) => remedy).join('; '),
+    });
+  }
+
+  async #prepare(): Promise<void> {
+    const session = this.#peer();
+    const params = { ...this.#key, spec: this.#options.spec, streamVersion: STREAM_VERSION };
+    const { signal } = this.#stop;
+    await call(session, 'handoff.prepare', params as typeof params & { streamVersion: 1 }, {
+      timeoutMs: PREPARE_TIMEOUT_MS,
+      signal,
+    });
+  }
+
+  #peer(): SessionPort {
+    if (this.#session === undefined) throw new Error('no session');
+    return this.#session;
+  }
+
+  async #copyDisks(): Promise<void> {
+    const { spec, directory, log, handoffId } = this.#options;
+    const { signal } = this.#stop;
+    // An earlier attempt may have left a mirror behind, if its clean-up was cut short.
+    await removeMirrors(this.#qmp, log);
+    this.#disks = new SourceDisks({
+      qmp: this.#qmp,
+      session: this.#peer(),
+      handoffId,
+      disks: spec.abi.disks,
+      directory,
+      log,
+      onBroken: this.#broken,
+    });
+    await this.#disks.start();
+    await this.#disks.caughtUp((progress) => {
+      this.#rate.sample(performance.now(), progress.ackedBytes, progress.backlogBytes);
+      const bytesPerSecond = this.#rate.bytesPerSecond ?? 0;
+      this.report({
+        bytesDone: progress.bytesDone,
+        bytesTotal: progress.bytesTotal,
+        bytesPerSecond,
+        residueBytes: progress.backlogBytes,
+      });
+    }, signal);
+  }
+
+  async #copyMemory(): Promise<void> {
+    const { directory, insist, targetPauseMs, handoffId } = this.#options;
+    const disks = this.#disks;
+    if (disks === undefined) throw new Error('no disks');
+    const memory = await SourceMemory.open(
+      this.#qmp,
+      this.#peer(),
+      handoffId,
+      directory,
+      this.#rate,
+      this.#broken,
+    );
+    this.#memory = memory;
+    await memory.begin(directory);
+    await memory.converge(
+      disks,
+      {
+        insist: () => insist?.aborted === true,
+        ...(targetPauseMs === undefined ? {} : { targetPauseMs }),
+      },
+      (look) => this.#reportMemory(look),
+      this.#stop.signal,
+    );
+  }
+
+  #reportMemory({ bytesDone, bytesTotal, bytesPerSecond, verdict }: MemoryLook): void {
+    const seconds = verdict.pauseMs === undefined ? '?' : (verdict.pauseMs / 1000).toFixed(1);
+    this.report({
+      bytesDone,
+      bytesTotal,
+      bytesPerSecond: bytesPerSecond ?? 0,
+      etaMs: verdict.converging ? (verdict.pauseMs ?? null) : null,
+      residueBytes: verdict.residueBytes,
+      converging: verdict.converging,
+      notice: verdict.converging
+        ? null
+        : `The guest changes its memory faster than the network carries it; switching over now would pause it for ${seconds} s. It goes on until you cancel it, or insist.`,
+    });
+  }
+
+  /** From here to the destination's `cont` every line costs the guest time. */
+  async switchOver(): Promise<void> {
+    const { datapath, spec, now, epoch } = this.#options;
+    const { signal } = this.#stop;
+    const memory = this.#memory;
+    const disks = this.#disks;
+    if (memory === undefined || disks === undefined) throw new Error('nothing to switch over');
+    const { running } = statusInfo.parse(await this.#qmp.execute('query-status'));
+    if (!running) throw new Error('the guest was paused during the handoff');
+    await memory.armRelease();
+    const loaded = call(this.#peer(), 'handoff.loaded', this.#key, {
+      timeoutMs: LOADED_TIMEOUT_MS,
+      signal,
+    }).then(() => {
+      this.times.loadedAt = now();
+      this.#dispatch({ type: 'loaded' });
+    });
+    const patience = PAUSE_PATIENCE_MS + 4 * (this.#peer().rttMs ?? 0);
+    let stage = 0;
+    const watch = watchProgress(() => memory.relay.bytesAcked + disks.arrived + stage, patience);
+    const ended = abortedOf(signal);
+    const steps = async () => {
+      await datapath.beginSwitchover({ guestId: spec.id, epoch });
+      this.times.heldAt = now();
+      stage += 1;
+      signal.throwIfAborted();
+      const stopped = this.#qmp.waitFor('STOP', undefined, {
+        timeoutMs: LOADED_TIMEOUT_MS,
+        signal,
+      });
+      memory.relay.hold.release();
+      await stopped;
+      this.times.stoppedAt = now();
+      stage += 1;
+      await disks.finish(signal);
+      this.times.mirrorsDoneAt = now();
+      stage += 1;
+      await memory.complete(signal);
+      this.times.migratedAt = now();
+      this.#dispatch({ type: 'migrated' });
+    };
+    const done = Promise.all([steps(), loaded]);
+    // The first of the three decides; the others end with it and must not be reported a second time.
+    done.catch(() => undefined);
+    try {
+      await Promise.race([done, watch.stalled, ended]);
+    } finally {
+      watch.stop();
+    }
+  }
+}
+
+function abortedOf(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  promise.catch(() => undefined);
+  if (signal.aborted) reject(signal.reason);
+  else signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  return promise;
+}

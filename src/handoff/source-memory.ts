@@ -1,0 +1,196 @@
+/** The guest's memory at the source: QEMU's migration through the relay, looked at until it may switch over. */
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { SojournError } from '../common/index.ts';
+import type { LinkRate } from './link-rate.ts';
+import { SourceMemoryRelay } from './memory-relay.ts';
+import { MEMORY_CHANNEL } from './messages.ts';
+import type { QmpPort, SessionPort } from './ports.ts';
+import { capabilities, type MigrateInfo, migrateInfo } from './qemu-names.ts';
+import { initialResidue, judgeResidue, type ResidueVerdict } from './residue.ts';
+import type { SourceDisks } from './source-disks.ts';
+
+/** `max-bandwidth` that is none, bytes a second: the relay's backpressure is the limit. */
+const UNLIMITED_BYTES_PER_SECOND = 2 ** 40;
+/** Downtime limits, ms: of plain QEMU until the release, and the largest there is after it. */
+const DOWNTIME_BEFORE_MS = 300;
+const DOWNTIME_RELEASED_MS = 2_000_000;
+/** A look costs QEMU about 0.1 ms. */
+const LOOK_EVERY_MS = 100;
+/** Span over which the compression of the stream is measured: this much of QEMU's stream, bytes. */
+const COMPRESSION_SPAN_BYTES = 4 * 1024 * 1024;
+
+export interface MemoryLook {
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+  readonly bytesPerSecond: number | undefined;
+  readonly verdict: ResidueVerdict;
+}
+
+export class SourceMemory {
+  readonly relay: SourceMemoryRelay;
+  readonly #qmp: QmpPort;
+  readonly #rate: LinkRate;
+  #completing = false;
+  #compression = 1;
+  #markRaw = 0;
+  #markWire = 0;
+
+  private constructor(qmp: QmpPort, relay: SourceMemoryRelay, rate: LinkRate) {
+    this.#qmp = qmp;
+    this.relay = relay;
+    this.#rate = rate;
+  }
+
+  /** Opens the relay; `begin` starts the migration. `rate` may have been measured on the disks already. */
+  static async open(
+    qmp: QmpPort,
+    session: SessionPort,
+    handoffId: string,
+    directory: string,
+    rate: LinkRate,
+    onBroken: (error: unknown) => void,
+  ): Promise<SourceMemory> {
+    const channel = session.openChannel(MEMORY_CHANNEL, { handoffId });
+    const path = join(directory, 'memory.sock');
+    const relay = await SourceMemoryRelay.listen(path, channel, onBroken);
+    const memory = new SourceMemory(qmp, relay, rate);
+    memory.#watch(onBroken);
+    return memory;
+  }
+
+  async begin(directory: string): Promise<void> {
+    const qmp = this.#qmp;
+    await qmp.execute(
+      'migrate-set-capabilities',
+      capabilities({
+        'return-path': true,
+        'switchover-ack': true,
+        'pause-before-switchover': true,
+        // Its one event per pass is worth nothing here and costs much (DESIGN, "Facts measured").
+        events: false,
+        'auto-converge': false,
+      }),
+    );
+    await qmp.execute('migrate-set-parameters', {
+      'max-bandwidth': UNLIMITED_BYTES_PER_SECOND,
+      'downtime-limit': DOWNTIME_BEFORE_MS,
+      'avail-switchover-bandwidth': 0,
+    });
+    await qmp.execute('migrate', { uri: `unix:${join(directory, 'memory.sock')}` });
+  }
+
+  /**
+   * Looks at the migration until the residue may be released. Rejects with the
+   * signal's reason.
+   */
+  async converge(
+    disks: SourceDisks,
+    options: { readonly insist: () => boolean; readonly targetPauseMs?: number },
+    onLook: (look: MemoryLook) => void,
+    signal: AbortSignal,
+  ): Promise<ResidueVerdict> {
+    await Promise.race([this.relay.hold.acknowledged, aborted(signal)]);
+    let state = initialResidue;
+    for (;;) {
+      signal.throwIfAborted();
+      const [info, disk] = await Promise.all([this.#query(), disks.progress()]);
+      const { ram } = info;
+      if (ram !== undefined) {
+        const queuedBytes = this.relay.bytesPending + disk.backlogBytes;
+        this.#measure(disk.ackedBytes, queuedBytes);
+        const judged = judgeResidue(
+          state,
+          {
+            at: performance.now(),
+            remainingBytes: ram.remaining,
+            passes: ram['dirty-sync-count'],
+            dirtyBytesPerSecond: ram['dirty-pages-rate'] * ram['page-size'],
+            queuedBytes,
+            compression: this.#compression,
+            bytesPerSecond: this.#rate.bytesPerSecond,
+          },
+          {
+            insist: options.insist(),
+            ...(options.targetPauseMs === undefined ? {} : { targetMs: options.targetPauseMs }),
+          },
+        );
+        state = judged.state;
+        onLook({
+          bytesDone: ram.transferred,
+          bytesTotal: ram.transferred + ram.remaining,
+          bytesPerSecond: this.#rate.bytesPerSecond,
+          verdict: judged.verdict,
+        });
+        if (judged.verdict.action === 'release') return judged.verdict;
+      }
+      await delay(LOOK_EVERY_MS, undefined, { signal });
+    }
+  }
+
+  /** From now on QEMU switches over as soon as it has the acknowledgement. The guest still runs. */
+  async armRelease(): Promise<void> {
+    await this.#qmp.execute('migrate-set-parameters', {
+      'downtime-limit': DOWNTIME_RELEASED_MS,
+      'avail-switchover-bandwidth': UNLIMITED_BYTES_PER_SECOND,
+    });
+  }
+
+  /** In the pause: the last pages and the device state go out. Resolves when QEMU cannot resume by itself any more. */
+  async complete(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    this.#completing = true;
+    await this.#qmp.execute('migrate-continue', { state: 'pre-switchover' });
+    await this.relay.qemuClosed;
+    // The stream is closed by a handler that runs right after the status was set, or before it by a break.
+    for (;;) {
+      const info = await this.#query();
+      if (info.status === 'completed') return;
+      if (info.status !== 'device' && info.status !== 'active') throw failed(info);
+      await delay(1);
+    }
+  }
+
+  #measure(diskAcked: number, queuedBytes: number): void {
+    const wire = this.relay.bytesAcked + this.relay.bytesPending;
+    const raw = this.relay.rawBytes;
+    if (raw - this.#markRaw >= COMPRESSION_SPAN_BYTES || this.#markRaw === 0) {
+      if (raw > this.#markRaw) {
+        this.#compression = Math.min(1, (wire - this.#markWire) / (raw - this.#markRaw));
+      }
+      this.#markRaw = raw;
+      this.#markWire = wire;
+    }
+    this.#rate.sample(performance.now(), this.relay.bytesAcked + diskAcked, queuedBytes);
+  }
+
+  async #query(): Promise<MigrateInfo> {
+    return migrateInfo.parse(await this.#qmp.execute('query-migrate'));
+  }
+
+  /** QEMU may end its stream only when it was told to complete. */
+  #watch(onBroken: (error: unknown) => void): void {
+    this.relay.qemuClosed
+      .then(async () => {
+        if (!this.#completing) throw failed(await this.#query());
+      })
+      .catch(onBroken);
+  }
+}
+
+function failed(info: MigrateInfo): SojournError {
+  return new SojournError({
+    kind: 'internal',
+    code: 'migration-failed',
+    message: `QEMU ended the migration (${info.status}): ${info['error-desc'] ?? 'no reason given'}`,
+    remedy: 'Try the handoff again; the guest is unharmed',
+  });
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  promise.catch(() => undefined);
+  if (signal.aborted) reject(signal.reason);
+  else signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  return promise;
+}

@@ -1,0 +1,343 @@
+/**
+ * The source's half of a handoff at work: carries out the effects of `source-machine.ts`. What happens in the
+ * pause is in `SourceAttempt.switchOver`; README.md goes through it millisecond by millisecond.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { SojournError } from '../common/index.ts';
+import type { GuestSpec } from '../guest/spec.ts';
+import type { HandoffKey } from './messages.ts';
+import type {
+  Clock,
+  LogPort,
+  OwnershipJournalPort,
+  SessionPort,
+  SourceDatapathPort,
+  SourceGuestPort,
+} from './ports.ts';
+import {
+  type HandoffPhase,
+  type HandoffProgress,
+  PhaseTimes,
+  type TimedPhase,
+} from './progress.ts';
+import { errorOf, reasonOf } from './reason.ts';
+import type { SourceRecord, SourceRecordType } from './records.ts';
+import { recoverSource } from './recovery.ts';
+import { call } from './rpc.ts';
+import { SourceAttempt, type SwitchoverTimes } from './source-attempt.ts';
+import {
+  initialSource,
+  isAttempt,
+  type Reason,
+  type SourceEffect,
+  type SourceEvent,
+  type SourceState,
+  type SourceStep,
+  stepSource,
+} from './source-machine.ts';
+import { findQemu, removeMirrors, runGuestHere } from './source-qemu.ts';
+
+/** The seal is one message and one record; an answer that takes longer leaves us in doubt, ms. */
+export const SEAL_TIMEOUT_MS = 3_000;
+/** In doubt it is asked again this often, ms, doubling up to the maximum. */
+export const ASK_AGAIN_MS = 250;
+export const ASK_AGAIN_MAX_MS = 5_000;
+/** For telling the other place that it may forget the handoff, ms; it finds out by itself as well. */
+const ABORT_TIMEOUT_MS = 5_000;
+
+export interface SourceOptions {
+  readonly handoffId: string;
+  readonly spec: GuestSpec;
+  /** The epoch under which the guest runs here; the destination's is one more. */
+  readonly epoch: number;
+  /** Place id of the destination. */
+  readonly peer: string;
+  /** undefined in a recovery where the guest's QEMU is gone. */
+  readonly guest: SourceGuestPort | undefined;
+  /** The standing session with the peer; waits for one. Rejects when there will be none, or with the signal. */
+  readonly connect: (signal: AbortSignal) => Promise<SessionPort>;
+  readonly datapath: SourceDatapathPort;
+  readonly journal: OwnershipJournalPort;
+  /** Existing private directory for the sockets of this handoff; short enough for `disk0.nbd` in a unix path. */
+  readonly directory: string;
+  /** Could the guest come back here? Problems are added to those of the destination. */
+  readonly wayBack?: () => Promise<
+    readonly { readonly message: string; readonly remedy: string }[]
+  >;
+  readonly targetPauseMs?: number;
+  readonly onProgress?: (progress: HandoffProgress) => void;
+  /** Cancels, up to the seal. */
+  readonly signal?: AbortSignal;
+  /** From when it aborts on, the accepted pause grows until a guest that does not converge is handed over. */
+  readonly insist?: AbortSignal;
+  readonly now: Clock;
+  readonly log: LogPort;
+}
+
+export interface HandoffResult {
+  readonly handoffId: string;
+  readonly outcome: 'handed-over' | 'stayed';
+  /** Why it stayed. */
+  readonly reason: Reason | undefined;
+  /** `gone`: it is ours, and its QEMU has ended. */
+  readonly guest: 'running' | 'gone' | 'elsewhere';
+  /** Under which the guest runs now, here or there. */
+  readonly epoch: number;
+  readonly phases: readonly TimedPhase[];
+  readonly times: SwitchoverTimes;
+  /** Bytes of disk and memory on the link, after compression, without the frames of the session. */
+  readonly bytesOnLink: number;
+}
+
+/** Hands the guest over. Resolves when it is settled where the guest is; rejects only for a defect. */
+export function runSource(options: SourceOptions): Promise<HandoffResult> {
+  return new SourceHandoff(options).run(initialSource);
+}
+
+/**
+ * Goes on with a handoff that a restart interrupted, from its records and the state of the guest's QEMU.
+ * undefined: nothing was left to do.
+ */
+export async function recoverSourceHandoff(
+  options: SourceOptions,
+): Promise<HandoffResult | undefined> {
+  const records = await options.journal.recordsOf(options.handoffId);
+  const found = await findQemu(options.guest?.qmp);
+  const types = records.map(({ type }) => type) as SourceRecordType[];
+  const step = recoverSource(types, found);
+  return step === undefined ? undefined : new SourceHandoff(options).run(step);
+}
+
+const phaseOf: Partial<Record<SourceState['kind'], HandoffPhase>> = {
+  preflight: 'preflight',
+  preparing: 'prepare',
+  disks: 'disk',
+  memory: 'memory',
+  switching: 'switchover',
+  sealing: 'seal',
+  sealed: 'seal',
+  releasing: 'release',
+  aborting: 'abort',
+  reclaiming: 'reclaim',
+};
+
+class SourceHandoff {
+  readonly #options: SourceOptions;
+  readonly #key: HandoffKey;
+  readonly #phases = new PhaseTimes();
+  readonly #attempt: SourceAttempt;
+  readonly #result = Promise.withResolvers<HandoffResult>();
+  /** Ends waiting in doubt, when the machine has moved on. */
+  readonly #ended = new AbortController();
+  #state: SourceState = initialSource.state;
+  #attempting: Promise<unknown> = Promise.resolve();
+  #journaling: Promise<void> = Promise.resolve();
+  #asked = 0;
+
+  constructor(options: SourceOptions) {
+    this.#options = options;
+    const { handoffId, spec, epoch } = options;
+    this.#key = { handoffId, guestId: spec.id, epoch: epoch + 1 };
+    this.#attempt = new SourceAttempt(options, this.#key, (event) => this.#dispatch(event));
+  }
+
+  run(step: SourceStep): Promise<HandoffResult> {
+    const { signal, guest } = this.#options;
+    const cancel = () =>
+      this.#dispatch({
+        type: 'abandon',
+        reason: { code: 'handoff-cancelled', message: 'the handoff was cancelled' },
+      });
+    signal?.addEventListener('abort', cancel, { once: true });
+    guest?.qmp.closed.then(() => this.#dispatch({ type: 'guest-gone' }));
+    this.#enter(step);
+    if (signal?.aborted === true) cancel();
+    return this.#result.promise.finally(() => signal?.removeEventListener('abort', cancel));
+  }
+
+  #dispatch(event: SourceEvent): void {
+    this.#enter(stepSource(this.#state, event));
+  }
+
+  #enter({ state, effects }: SourceStep): void {
+    const before = this.#state;
+    this.#state = state;
+    const { now, log } = this.#options;
+    const inDoubt = state.kind === 'sealed' && state.inDoubt;
+    const phase = inDoubt ? 'in-doubt' : phaseOf[state.kind];
+    if (phase !== undefined) {
+      this.#phases.enter(phase, now());
+      this.#attempt.report({ phase });
+    }
+    if (before.kind !== state.kind) {
+      log.info({ ...this.#key, from: before.kind, to: state.kind }, 'handoff, source');
+    }
+    const started = effects.map((effect) => this.#carryOut(effect));
+    const isEnd = (kind: SourceState['kind']) => kind === 'handed-over' || kind === 'stayed';
+    if (!isEnd(state.kind) || isEnd(before.kind)) return;
+    this.#ended.abort();
+    Promise.all(started).then(() => this.#finish(), this.#result.reject);
+  }
+
+  async #finish(): Promise<void> {
+    const state = this.#state;
+    await this.#attempt.close();
+    this.#phases.end(this.#options.now());
+    const stayed = state.kind === 'stayed' ? state : undefined;
+    const { epoch, handoffId } = this.#options;
+    this.#result.resolve({
+      handoffId,
+      outcome: stayed === undefined ? 'handed-over' : 'stayed',
+      reason: stayed?.reason,
+      guest: stayed?.guest ?? 'elsewhere',
+      epoch: stayed === undefined ? epoch + 1 : stayed.reclaimed ? epoch + 2 : epoch,
+      phases: this.#phases.all,
+      times: this.#attempt.times,
+      bytesOnLink: this.#attempt.bytesOnLink,
+    });
+  }
+
+  /** Never rejects: what goes wrong becomes an event of the machine. */
+  async #carryOut(effect: SourceEffect): Promise<void> {
+    if (isAttempt(effect)) {
+      this.#attempting = this.#attempt.carryOut(effect).catch((error: unknown) => {
+        this.#dispatch({ type: 'failed', reason: reasonOf(error) });
+      });
+      return this.#attempting as Promise<void>;
+    }
+    switch (effect.type) {
+      case 'append':
+        return this.#append(effect.record);
+      case 'seal':
+        return this.#seal();
+      case 'ask-again':
+        return this.#askAgain();
+      case 'resume':
+        return this.#resume();
+      case 'notify-abort':
+        return this.#notifyAbort();
+      case 'take-back': {
+        const { spec, datapath, epoch } = this.#options;
+        return this.#bestEffort('taking back the mapping', () =>
+          datapath.reclaim({ guestId: spec.id, epoch: epoch + 2 }),
+        );
+      }
+      case 'destroy-copy':
+        return this.#bestEffort('ending the copy', async () => this.#options.guest?.destroyCopy());
+      default:
+        throw new Error(`not an effect of the source: ${effect.type}`);
+    }
+  }
+
+  /** Appends are made one after the other, in the order of the machine. */
+  #append(type: SourceRecordType): Promise<void> {
+    const { handoffId, spec, peer, now, epoch, journal } = this.#options;
+    const epochs: Partial<Record<SourceRecordType, number>> = {
+      'handoff-started': epoch,
+      'handoff-aborted': epoch,
+      'handoff-reclaimed': epoch + 2,
+    };
+    const record: SourceRecord = {
+      type,
+      handoffId,
+      guestId: spec.id,
+      epoch: epochs[type] ?? epoch + 1,
+      peer,
+      at: now(),
+    };
+    this.#journaling = this.#journaling.then(async () => {
+      try {
+        await journal.append(record);
+        if (type === 'handoff-sealed') this.#attempt.times.sealedAt = now();
+        this.#dispatch({ type: 'durable', record: type });
+      } catch (error) {
+        this.#options.log.warn({ err: error, record }, 'an ownership record could not be written');
+        this.#dispatch({ type: 'not-durable', record: type, reason: reasonOf(error) });
+      }
+    });
+    return this.#journaling;
+  }
+
+  async #seal(): Promise<void> {
+    const { datapath, spec, peer } = this.#options;
+    const session = this.#attempt.session;
+    if (session === undefined) return this.#askAgain();
+    // The mapping follows the seal without waiting for its answer: packets are on their way meanwhile.
+    const committed = this.#bestEffort('committing the mapping', () =>
+      datapath.commitSwitchover({ guestId: spec.id, epoch: this.#key.epoch, to: peer }),
+    );
+    await Promise.all([this.#sendSeal(session), committed]);
+  }
+
+  async #sendSeal(session: SessionPort): Promise<void> {
+    try {
+      const answer = await call(session, 'handoff.seal', this.#key, { timeoutMs: SEAL_TIMEOUT_MS });
+      this.#attempt.times.runningAt ??= answer.runningAt ?? undefined;
+      this.#attempt.times.answeredAt = this.#options.now();
+      if (answer.outcome === 'claimed') this.#dispatch({ type: 'claimed' });
+      else {
+        const message = answer.reason ?? 'the other place refused the guest';
+        this.#dispatch({ type: 'refused', reason: { code: 'handoff-refused', message } });
+      }
+    } catch (error) {
+      this.#options.log.warn({ ...this.#key, err: error }, 'the seal was not answered: in doubt');
+      this.#dispatch({ type: 'unanswered' });
+    }
+  }
+
+  async #askAgain(): Promise<void> {
+    const wait = Math.min(ASK_AGAIN_MS * 2 ** this.#asked, ASK_AGAIN_MAX_MS);
+    this.#asked += 1;
+    try {
+      await delay(wait, undefined, { signal: this.#ended.signal });
+      const session = await this.#options.connect(this.#ended.signal);
+      await this.#sendSeal(session);
+    } catch (error) {
+      this.#options.log.warn({ ...this.#key, err: error }, 'in doubt, and the other place is away');
+      this.#dispatch({ type: 'unanswered' });
+    }
+  }
+
+  async #resume(): Promise<void> {
+    const { guest, datapath, spec, log } = this.#options;
+    const state = this.#state;
+    const reason = state.kind === 'aborting' ? state.reason : undefined;
+    await this.#attempt.stop(errorOf(reason ?? { code: 'handoff-ended', message: 'it ended' }));
+    await this.#attempting;
+    if (guest === undefined || guest.qmp.isClosed) {
+      this.#dispatch({ type: 'guest-gone' });
+      return;
+    }
+    try {
+      await runGuestHere(guest.qmp, log);
+    } catch (error) {
+      log.warn({ ...this.#key, err: error }, 'the guest could not be continued');
+      this.#dispatch({ type: 'guest-gone' });
+      return;
+    }
+    await this.#bestEffort('delivering held packets', () =>
+      datapath.abortSwitchover({ guestId: spec.id }),
+    );
+    await this.#bestEffort('removing the mirrors', () => removeMirrors(guest.qmp, log));
+    this.#dispatch({ type: 'resumed' });
+  }
+
+  async #notifyAbort(): Promise<void> {
+    const { session } = this.#attempt;
+    await this.#bestEffort('telling the other place', async () => {
+      const reachable =
+        session ?? (await this.#options.connect(AbortSignal.timeout(ABORT_TIMEOUT_MS)));
+      await call(reachable, 'handoff.abort', this.#key, { timeoutMs: ABORT_TIMEOUT_MS });
+    });
+  }
+
+  /** For what must not change the outcome; the log keeps what went wrong. */
+  async #bestEffort(what: string, action: () => Promise<unknown>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      const text = error instanceof SojournError ? error.line : String(error);
+      this.#options.log.warn({ ...this.#key, err: error }, `${what} failed: ${text}`);
+    }
+  }
+}

@@ -1,0 +1,242 @@
+/**
+ * Two ends of a session in memory, with the properties that a handoff relies on: ordered channels with backpressure
+ * and acknowledgement, a rate, a delay, stalls of single streams, calls that are lost, an end.
+ */
+import { Duplex } from 'node:stream';
+import type { ChannelPort, SessionPort } from '../../src/handoff/ports.ts';
+
+/** Taken ahead of the link per direction, bytes; the transport's is about the same. */
+const AHEAD = 128 * 1024;
+
+export interface LoopbackOptions {
+  /** One way, ms. */
+  readonly delayMs?: number;
+  /** Each channel and direction, bytes a second. */
+  readonly bytesPerSecond?: number;
+}
+
+class LoopbackChannel extends Duplex {
+  readonly kind: string;
+  readonly meta: unknown;
+  peer!: LoopbackChannel;
+  readonly #link: Loopback;
+  #accepted = 0;
+  #acked = 0;
+  #free = 0;
+
+  constructor(link: Loopback, kind: string, meta: unknown) {
+    super({ writableHighWaterMark: AHEAD, readableHighWaterMark: AHEAD });
+    this.#link = link;
+    this.kind = kind;
+    this.meta = meta;
+    this.on('error', () => undefined);
+  }
+
+  get bytesAcked(): number {
+    return this.#acked;
+  }
+  get bytesPending(): number {
+    return this.#accepted + this.writableLength - this.#acked;
+  }
+
+  override _write(chunk: Buffer, _encoding: string, callback: () => void): void {
+    this.#accepted += chunk.length;
+    const { delayMs = 0, bytesPerSecond } = this.#link.options;
+    const now = performance.now();
+    this.#free = Math.max(now, this.#free);
+    if (bytesPerSecond !== undefined) this.#free += (chunk.length * 1000) / bytesPerSecond;
+    const sent = this.#free;
+    this.#link.later(sent - now + delayMs, () =>
+      this.#link.whenFlowing(this.kind, () => {
+        if (this.peer.destroyed) return;
+        this.peer.deliver(chunk, () => {
+          this.#accepted -= 0;
+          this.#acked += chunk.length;
+          callback();
+        });
+      }),
+    );
+  }
+
+  #resume: (() => void) | undefined;
+
+  deliver(chunk: Buffer, taken: () => void): void {
+    if (this.push(chunk)) taken();
+    else this.#resume = taken;
+  }
+
+  override _read(): void {
+    const resume = this.#resume;
+    this.#resume = undefined;
+    resume?.();
+  }
+
+  override _final(callback: () => void): void {
+    this.#link.later(this.#link.options.delayMs ?? 0, () =>
+      this.#link.whenFlowing(this.kind, () => {
+        if (!this.peer.destroyed) this.peer.push(null);
+        callback();
+      }),
+    );
+  }
+
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    const over = this.readableEnded && this.writableFinished;
+    if (!over) {
+      this.#link.later(this.#link.options.delayMs ?? 0, () =>
+        this.#link.whenFlowing(this.kind, () => this.peer.destroy(error ?? new Error('reset'))),
+      );
+    }
+    callback(error);
+  }
+}
+
+type Handler = (params: unknown) => Promise<unknown>;
+
+class LoopbackSession implements SessionPort {
+  readonly peer: string;
+  readonly closed: Promise<unknown>;
+  readonly handlers = new Map<string, Handler>();
+  readonly channelHandlers = new Map<string, (channel: ChannelPort) => void>();
+  other!: LoopbackSession;
+  readonly #link: Loopback;
+
+  constructor(link: Loopback, peer: string, closed: Promise<unknown>) {
+    this.#link = link;
+    this.peer = peer;
+    this.closed = closed;
+  }
+
+  get rttMs(): number {
+    return 2 * (this.#link.options.delayMs ?? 0);
+  }
+
+  openChannel(kind: string, meta: object): ChannelPort {
+    const near = new LoopbackChannel(this.#link, kind, meta);
+    const far = new LoopbackChannel(this.#link, kind, meta);
+    near.peer = far;
+    far.peer = near;
+    this.#link.channels.push(near, far);
+    const open = () => this.other.channelHandlers.get(kind)?.(far);
+    this.#link.later(this.#link.options.delayMs ?? 0, open);
+    return near;
+  }
+
+  onChannel(kind: string, handler: (channel: ChannelPort) => void): void {
+    this.channelHandlers.set(kind, handler);
+  }
+
+  handle(method: string, handler: Handler): void {
+    this.handlers.set(method, handler);
+  }
+
+  async call(
+    method: string,
+    params: unknown,
+    options: { timeoutMs: number; signal?: AbortSignal },
+  ): Promise<unknown> {
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const timer = setTimeout(() => reject(new Error(`${method} timed out`)), options.timeoutMs);
+    const aborted = () => reject(options.signal?.reason);
+    options.signal?.addEventListener('abort', aborted);
+    this.closed.then(() => reject(new Error('session closed')));
+    const oneWay = this.#link.options.delayMs ?? 0;
+    // As the transport does: everything crosses as JSON, errors included.
+    const sent = JSON.parse(JSON.stringify(params));
+    this.#link.onCall(method);
+    this.#link.later(oneWay, () =>
+      this.#link.whenFlowing(method, () => {
+        if (this.#link.loses(`${method}>`)) return;
+        const handler = this.other.handlers.get(method);
+        if (handler === undefined) return reject(new Error(`no handler for ${method}`));
+        handler(sent).then(
+          (answer) => this.#answer(method, oneWay, () => resolve(answer)),
+          (error) => this.#answer(method, oneWay, () => reject(error)),
+        );
+      }),
+    );
+    return promise.finally(() => {
+      clearTimeout(timer);
+      options.signal?.removeEventListener('abort', aborted);
+    });
+  }
+
+  #answer(method: string, oneWay: number, settle: () => void): void {
+    this.#link.later(oneWay, () =>
+      this.#link.whenFlowing(method, () => {
+        if (!this.#link.loses(`${method}<`)) settle();
+      }),
+    );
+  }
+}
+
+export class Loopback {
+  options: LoopbackOptions;
+  readonly near: LoopbackSession;
+  readonly far: LoopbackSession;
+  readonly channels: LoopbackChannel[] = [];
+  onCall: (method: string) => void = () => undefined;
+  readonly #stalled = new Set<string>();
+  readonly #lost = new Set<string>();
+  #waiting: { name: string; run: () => void }[] = [];
+  #end: () => void;
+  #timers = new Set<NodeJS.Timeout>();
+  #ended = false;
+
+  /** `near` is the session as the place `nearId` sees it. */
+  constructor(nearId: string, farId: string, options: LoopbackOptions = {}) {
+    this.options = options;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#end = resolve;
+    this.near = new LoopbackSession(this, farId, promise);
+    this.far = new LoopbackSession(this, nearId, promise);
+    this.near.other = this.far;
+    this.far.other = this.near;
+  }
+
+  /** Nothing of this channel kind or method arrives until `flow`; `*` is everything. */
+  stall(name: string): void {
+    this.#stalled.add(name);
+  }
+
+  flow(): void {
+    this.#stalled.clear();
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { name, run } of waiting) this.whenFlowing(name, run);
+  }
+
+  /** Loses the next calls (`method>`) or answers (`method<`) of that name. */
+  lose(name: string): void {
+    this.#lost.add(name);
+  }
+
+  loses(name: string): boolean {
+    return this.#lost.has(name) || this.#ended;
+  }
+
+  whenFlowing(name: string, run: () => void): void {
+    if (this.#stalled.has(name) || this.#stalled.has('*')) this.#waiting.push({ name, run });
+    else run();
+  }
+
+  later(ms: number, run: () => void): void {
+    if (ms <= 0.1) {
+      setImmediate(run);
+      return;
+    }
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      run();
+    }, ms);
+    this.#timers.add(timer);
+  }
+
+  /** The session is gone for good; its channels with it. */
+  end(): void {
+    this.#ended = true;
+    for (const channel of this.channels) channel.destroy(new Error('session closed'));
+    this.#end();
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
+}
