@@ -20,14 +20,13 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Evidence, realtimeMs } from '../demo/evidence.ts';
 import { computeFigures, type Figures } from '../demo/figures.ts';
-import { Lab } from '../lab/index.ts';
+import { ADDRESSES, Lab } from '../lab/index.ts';
 import { Probes } from '../lab/probes/index.ts';
 
 const SERVICES = fileURLToPath(new URL('../../resources/guest/services', import.meta.url));
 const RECOMPUTE = fileURLToPath(new URL('../demo/recompute.ts', import.meta.url));
 const HOA = { v4: '192.0.2.10', v6: '2001:db8:7700:1::10' };
-/** Short enough for what arrives meanwhile to fit into the receive buffers of the stopped services. */
-const PAUSE_MS = 100;
+const PAUSE_MS = 60;
 
 function recompute(directory: string): Figures & { guest: object; accelerator: string } {
   const output = execFileSync(process.execPath, [RECOMPUTE, directory], { encoding: 'utf8' });
@@ -78,7 +77,6 @@ describe('the figures of the demo', { timeout: 90_000 }, () => {
     number: number,
     from: 'device' | 'site',
     to: 'device' | 'site',
-    services: number,
   ): Promise<void> {
     evidence.event('watch-start', { handoff: number });
     probes.spacing(1);
@@ -89,9 +87,9 @@ describe('the figures of the demo', { timeout: 90_000 }, () => {
     evidence.event('handoff-start', { handoff: number, from, to });
     await sleep(300);
     noteQemu(from, 'STOP', realtimeMs());
-    process.kill(services, 'SIGSTOP');
+    await lab.link.stall();
     await sleep(PAUSE_MS);
-    process.kill(services, 'SIGCONT');
+    await lab.link.restore();
     noteQemu(to, 'RESUME', realtimeMs());
     await sleep(300);
     evidence.event('handoff-end', { handoff: number, from, to });
@@ -106,13 +104,23 @@ describe('the figures of the demo', { timeout: 90_000 }, () => {
   }
 
   beforeAll(async () => {
-    lab = await Lab.create();
+    const link = { rateBitsPerSecond: 100e6, delayMs: 2 };
+    lab = await Lab.create({ up: link, down: link });
     evidence = new Evidence(join(directory, 'evidence'));
-    await lab.site.ip(`address add ${HOA.v4}/32 dev lo`, `address add ${HOA.v6}/128 dev lo`);
+    await lab.device.ip(`address add ${HOA.v4}/32 dev lo`, `address add ${HOA.v6}/128 dev lo`);
+    const route = (by4: string, by6: string) => [
+      `route add ${HOA.v4}/32 via ${by4}`,
+      `route add ${HOA.v6}/128 via ${by6}`,
+    ];
+    await lab.internet.ip(...route(ADDRESSES.home4, ADDRESSES.home6));
+    await lab.home.ip(...route(ADDRESSES.device4, ADDRESSES.device6));
+    const rules = ['ip daddr 192.0.2.0/24', 'ip6 daddr 2001:db8:7700::/48']
+      .map((match) => `insert rule inet home forward ${match} accept`)
+      .join('\n');
+    await lab.home.run(['nft', '-f', '-'], { input: rules });
     const log = join(directory, 'services.log');
     const root = makeRoot(directory);
-    const services = await lab.site.spawn(['chroot', root, '/services'], { stdout: log });
-    if (services.pid === undefined) throw new Error('the services do not run');
+    await lab.device.spawn(['chroot', root, '/services'], { stdout: log });
     const targets = Object.entries(HOA).map(([name, address]) => ({ name, address }));
     const probes = new Probes(lab.correspondent, evidence.client, targets);
     await probes.startCapture();
@@ -127,8 +135,8 @@ describe('the figures of the demo', { timeout: 90_000 }, () => {
     noteQemu('baseline', 'RESUME', start + 1123.5);
     await sleep(1300);
     evidence.event('baseline-end');
-    await handoff(probes, 1, 'device', 'site', services.pid);
-    await handoff(probes, 2, 'site', 'device', services.pid);
+    await handoff(probes, 1, 'device', 'site');
+    await handoff(probes, 2, 'site', 'device');
     await probes.close();
   }, 60_000);
   afterAll(async () => {
