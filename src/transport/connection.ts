@@ -86,8 +86,11 @@ export class Connection {
     this.uncork();
   }
 
-  /** Tells the peer why, and closes. No handler is called any more. */
-  goodbye(reason: unknown): void {
+  /**
+   * Tells the peer why, and closes. No handler is called any more. Resolves when the socket is closed,
+   * after a second at the latest.
+   */
+  async goodbye(reason: unknown): Promise<void> {
     if (!this.open) return;
     this.sendJson(FrameType.goodbye, toWireError(reason));
     this.#handlers = undefined;
@@ -96,7 +99,8 @@ export class Connection {
     // Keep reading, or what is unread makes the kernel send RST, which can overtake the GOODBYE.
     this.socket.resume();
     const linger = setTimeout(() => this.socket.destroy(), LINGER_MS);
-    this.socket.once('close', () => clearTimeout(linger));
+    await new Promise<void>((resolve) => this.socket.once('close', resolve));
+    clearTimeout(linger);
   }
 
   /** No handler is called any more. */

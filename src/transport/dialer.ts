@@ -114,9 +114,9 @@ export class PeerDialer extends EventEmitter<{ status: [status: DialerStatus] }>
   /** Ends the session for both sides and dials no more. */
   async close(reason?: SojournError): Promise<void> {
     this.#stop.abort();
-    this.#session?.close(reason);
+    const told = this.#session?.close(reason);
     this.#hurry.abort();
-    await this.#running;
+    await Promise.all([told, this.#running]);
     this.#setStatus({ state: 'closed' });
   }
 

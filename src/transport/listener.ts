@@ -83,13 +83,13 @@ export class PeerListener {
 
   /** The place is paired no more (`isPinned` says so already): its session ends at once. */
   revoke(id: string): void {
-    this.#sessions.get(id)?.close(notPaired(this.#options));
+    void this.#sessions.get(id)?.close(notPaired(this.#options));
   }
 
   /** Ends all sessions, for both sides, and stops listening. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const session of [...this.#sessions.values()]) session.close();
+    for (const session of [...this.#sessions.values()]) void session.close();
     this.#admission.close();
     await closed;
   }
@@ -111,7 +111,7 @@ export class PeerListener {
       fault: (error) => {
         const reason = error instanceof FrameError ? protocolViolation(error.message) : error;
         this.#refused(socket, reason);
-        connection.goodbye(reason);
+        void connection.goodbye(reason);
       },
       closed: () => undefined,
     });
@@ -187,7 +187,7 @@ export class PeerListener {
       this.#answer(connection, [0, 0]);
     } catch (error) {
       this.#refused(connection.socket, error);
-      connection.goodbye(error);
+      void connection.goodbye(error);
     }
   }
 

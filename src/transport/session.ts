@@ -179,13 +179,19 @@ export class Session extends EventEmitter<SessionEvents> {
     this.#rpc.onNotification(method, handler);
   }
 
-  /** Ends the session for both sides, now: what is under way is dropped. */
-  close(reason: SojournError = stopped()): void {
+  /**
+   * Ends the session for both sides, now: what is under way is dropped. Resolves when the peer has been
+   * told, or cannot be told: before a process exits it should wait for that.
+   */
+  async close(reason: SojournError = stopped()): Promise<void> {
     if (this.#state === 'closed') return;
     // Calls made just before still get out ahead of the GOODBYE.
     this.#transmitter.flush();
-    this.#connection?.goodbye(reason);
+    const told = this.#connection?.goodbye(reason);
+    // It closes itself when the GOODBYE is out.
+    this.#connection = undefined;
     this.#finish(reason);
+    await told;
   }
 
   // What follows is for the dialer and the listener.
@@ -260,7 +266,7 @@ export class Session extends EventEmitter<SessionEvents> {
 
   #fault(error: unknown): void {
     const reason = error instanceof FrameError ? protocolViolation(error.message, error) : error;
-    this.close(asSojournError(reason));
+    void this.close(asSojournError(reason));
   }
 
   #finish(reason: SojournError): void {
