@@ -63,13 +63,15 @@ export function twinOf(argv: readonly string[], directory: string, incoming?: st
   };
 }
 
+// What is not rewritten stays as it was, the order of the keys included.
+
 function rewriteNode(json: string, disks: readonly TwinDisk[]): string {
-  const parsed = node.parse(JSON.parse(json));
-  const disk = disks.find(({ name }) => parsed['node-name'] === `${name}-store`);
-  return disk === undefined ? json : JSON.stringify({ ...parsed, filename: disk.overlayPath });
+  const original: object = JSON.parse(json);
+  const disk = disks.find(({ name }) => node.parse(original)['node-name'] === `${name}-store`);
+  return disk === undefined ? json : JSON.stringify({ ...original, filename: disk.overlayPath });
 }
 
 function rewriteNetdev(json: string, path: string): string {
-  const parsed = z.looseObject({ addr: z.looseObject({}) }).parse(JSON.parse(json));
-  return JSON.stringify({ ...parsed, addr: { ...parsed.addr, path } });
+  const original: { addr?: object } = JSON.parse(json);
+  return JSON.stringify({ ...original, addr: { ...original.addr, path } });
 }
