@@ -12,9 +12,17 @@
  * that lags delays QEMU's answers, and drops MIGRATION_PASS unparsed: there are thousands a second.
  */
 import { createConnection, type Socket } from 'node:net';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { QmpClosedError, QmpError, QmpProtocolError, QmpTimeoutError } from './errors.ts';
+import { EventHub, type EventListener } from './events.ts';
 import { LineStream } from './lines.ts';
+import { greetingSchema, isMigrationPass, messageSchema, type QmpEvent } from './messages.ts';
+import {
+  DEFAULT_TIMEOUT_MS,
+  type QmpCallOptions,
+  type QmpWaitOptions,
+  startTimer,
+} from './waiting.ts';
 
 /** Largest line taken from QEMU, bytes; its longest answer (query-qmp-schema) has about 300 KiB. */
 const MAX_LINE_BYTES = 16 * 1024 * 1024;
@@ -25,43 +33,8 @@ const MAX_LINE_BYTES = 16 * 1024 * 1024;
 const MAX_IN_FLIGHT = 6;
 /** Commands waiting here for their turn; more is a defect of the caller. */
 const MAX_WAITING = 256;
-const DEFAULT_TIMEOUT_MS = 10_000;
-
-const PASS_MARK = '"event": "MIGRATION_PASS"';
-/** The mark stands right behind the time stamp; further back it is looked for by nobody. */
-const PASS_MARK_WITHIN = 160;
-
-const greetingSchema = z.object({
-  QMP: z.object({
-    version: z.object({
-      qemu: z.object({ major: z.int(), minor: z.int(), micro: z.int() }),
-      package: z.string(),
-    }),
-    capabilities: z.array(z.unknown()),
-  }),
-});
-
-const messageSchema = z.union([
-  z.object({
-    event: z.string(),
-    data: z.record(z.string(), z.unknown()).optional(),
-    timestamp: z.object({ seconds: z.int(), microseconds: z.int() }),
-  }),
-  z.object({
-    error: z.object({ class: z.string(), desc: z.string() }),
-    id: z.int().optional(),
-  }),
-  z.object({ return: z.unknown(), id: z.int() }),
-]);
 
 export type QmpArguments = Readonly<Record<string, unknown>>;
-
-export interface QmpEvent {
-  readonly event: string;
-  readonly data: Readonly<Record<string, unknown>>;
-  /** QEMU's own time of the event, milliseconds since 1970 with fractions. */
-  readonly timeMs: number;
-}
 
 /** One line on the wire, for evidence. `timeMs`: milliseconds since 1970, with fractions. */
 export interface QmpLogEntry {
@@ -76,22 +49,11 @@ export interface QmpConnectOptions {
   readonly log?: (entry: QmpLogEntry) => void;
 }
 
-export interface QmpCallOptions {
-  /** Milliseconds until QmpTimeoutError; `Infinity` waits until QEMU answers or ends. */
-  readonly timeoutMs?: number;
-}
-
-export interface QmpWaitOptions extends QmpCallOptions {
-  readonly signal?: AbortSignal;
-}
-
 interface Pending {
   readonly command: string;
   readonly outOfBand: boolean;
   readonly settle: (outcome: { value: unknown } | { error: Error }) => void;
 }
-
-type EventListener = (event: QmpEvent) => void;
 
 export class QmpClient {
   /** Resolves, never rejects, when the connection is gone; an Error unless it was closed in good order. */
@@ -100,15 +62,14 @@ export class QmpClient {
   readonly #lines: LineStream;
   readonly #log: ((entry: QmpLogEntry) => void) | undefined;
   readonly #pending = new Map<number, Pending>();
-  readonly #listeners = new Map<string, Set<EventListener>>();
-  readonly #closing = new Set<(error: QmpClosedError) => void>();
+  readonly #events = new EventHub();
   #waiting: { id: number; line: string }[] = [];
   #inFlight = 0;
   #nextId = 1;
   #passes = 0;
   #closedError: QmpClosedError | undefined;
   #resolveClosed: (error: Error | undefined) => void;
-  #onGreeting: ((greeting: z.infer<typeof greetingSchema>) => void) | undefined;
+  #greeting: PromiseWithResolvers<void> | undefined = Promise.withResolvers();
 
   private constructor(socket: Socket, path: string, options: QmpConnectOptions) {
     this.path = path;
@@ -130,15 +91,12 @@ export class QmpClient {
   static async connect(path: string, options: QmpConnectOptions = {}): Promise<QmpClient> {
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const client = new QmpClient(createConnection({ path }), path, options);
-    const greeted = Promise.withResolvers<void>();
-    client.#onGreeting = () => greeted.resolve();
-    client.#closing.add(greeted.reject);
     const timer = setTimeout(
       () => client.#lines.destroy(new QmpTimeoutError(`greeting on ${path}`, timeoutMs)),
       timeoutMs,
     );
     try {
-      await greeted.promise;
+      await client.#greeting?.promise;
       await client.execute('qmp_capabilities', { enable: ['oob'] }, { timeoutMs });
       return client;
     } catch (error) {
@@ -148,7 +106,6 @@ export class QmpClient {
       throw informative ? cause : error;
     } finally {
       clearTimeout(timer);
-      client.#closing.delete(greeted.reject);
     }
   }
 
@@ -183,10 +140,7 @@ export class QmpClient {
 
   /** Calls `listener` for each event of that name, or every event for `*`. Returns how to stop it. */
   on(event: string, listener: EventListener): () => void {
-    const set = this.#listeners.get(event) ?? new Set();
-    this.#listeners.set(event, set);
-    set.add(listener);
-    return () => set.delete(listener);
+    return this.#events.on(event, listener);
   }
 
   /**
@@ -195,30 +149,10 @@ export class QmpClient {
    */
   waitFor(
     event: string,
-    predicate: (event: QmpEvent) => boolean = () => true,
-    options: QmpWaitOptions = {},
+    predicate?: (event: QmpEvent) => boolean,
+    options?: QmpWaitOptions,
   ): Promise<QmpEvent> {
-    const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
-    const { promise, resolve, reject } = Promise.withResolvers<QmpEvent>();
-    // The caller often awaits this only after the command that causes the event, which may throw first.
-    promise.catch(() => undefined);
-    if (this.#closedError !== undefined) reject(this.#closedError);
-    if (signal?.aborted === true) reject(signal.reason);
-    const aborted = () => reject(signal?.reason);
-    const stop = this.on(event, (seen) => {
-      if (predicate(seen)) resolve(seen);
-    });
-    const timer = startTimer(timeoutMs, () => reject(new QmpTimeoutError(event, timeoutMs)));
-    this.#closing.add(reject);
-    signal?.addEventListener('abort', aborted, { once: true });
-    const release = () => {
-      stop();
-      clearTimeout(timer);
-      this.#closing.delete(reject);
-      signal?.removeEventListener('abort', aborted);
-    };
-    promise.then(release, release);
-    return promise;
+    return this.#events.waitFor(event, predicate, options);
   }
 
   /** Lets go of the socket; QEMU goes on and takes another client. Pending calls fail. */
@@ -283,7 +217,7 @@ export class QmpClient {
   }
 
   #received(line: Buffer): void {
-    if (line.subarray(0, PASS_MARK_WITHIN).includes(PASS_MARK)) {
+    if (isMigrationPass(line)) {
       this.#passes += 1;
       return;
     }
@@ -296,19 +230,17 @@ export class QmpClient {
       this.#lines.destroy(new QmpProtocolError('received a line that is not JSON'));
       return;
     }
-    if (this.#onGreeting !== undefined) this.#greeted(json);
+    if (this.#greeting !== undefined) this.#greeted(this.#greeting, json);
     else this.#message(json);
   }
 
-  #greeted(json: unknown): void {
-    const greeting = greetingSchema.safeParse(json);
-    if (!greeting.success) {
+  #greeted(greeting: PromiseWithResolvers<void>, json: unknown): void {
+    if (!greetingSchema.safeParse(json).success) {
       this.#lines.destroy(new QmpProtocolError(`${this.path} does not greet as QMP does`));
       return;
     }
-    const onGreeting = this.#onGreeting;
-    this.#onGreeting = undefined;
-    onGreeting?.(greeting.data);
+    this.#greeting = undefined;
+    greeting.resolve();
   }
 
   #message(json: unknown): void {
@@ -321,7 +253,7 @@ export class QmpClient {
     if ('event' in message) {
       const { seconds, microseconds } = message.timestamp;
       const timeMs = seconds * 1000 + microseconds / 1000;
-      this.#emit({ event: message.event, data: message.data ?? {}, timeMs });
+      this.#events.emit({ event: message.event, data: message.data ?? {}, timeMs });
       return;
     }
     const pending = message.id === undefined ? undefined : this.#pending.get(message.id);
@@ -343,21 +275,6 @@ export class QmpClient {
     }
   }
 
-  #emit(event: QmpEvent): void {
-    for (const name of [event.event, '*']) {
-      for (const listener of [...(this.#listeners.get(name) ?? [])]) {
-        // A listener that throws must neither lose the other listeners' event nor stop the draining.
-        try {
-          listener(event);
-        } catch (error) {
-          queueMicrotask(() => {
-            throw error;
-          });
-        }
-      }
-    }
-  }
-
   #ended(error: Error | undefined): void {
     const reason = error === undefined ? 'QEMU ended the connection' : error.message;
     this.#fail(new QmpClosedError(reason, error));
@@ -371,13 +288,9 @@ export class QmpClient {
     this.#pending.clear();
     this.#waiting = [];
     for (const { settle } of pending) settle({ error });
-    for (const reject of [...this.#closing]) reject(error);
-    this.#closing.clear();
+    this.#greeting?.reject(error);
+    this.#events.close(error);
   }
-}
-
-function startTimer(timeoutMs: number, expired: () => void): NodeJS.Timeout | undefined {
-  return Number.isFinite(timeoutMs) ? setTimeout(expired, timeoutMs) : undefined;
 }
 
 function now(): number {
