@@ -31,11 +31,12 @@ export async function enterLab(): Promise<void> {
         'Run it as root, or allow user namespaces (Debian: sysctl kernel.unprivileged_userns_clone=1; ' +
         'Ubuntu: sysctl kernel.apparmor_restrict_unprivileged_userns=0)',
     });
-  const argv = [...process.execArgv, ...process.argv.slice(1)];
-  const child = spawn('unshare', [...userNamespace, '--', process.execPath, ...argv], {
+  const program = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  // The program inside is told when this one dies, however that happens.
+  const tied = ['setpriv', '--pdeathsig', 'TERM', ...program];
+  const child = spawn('unshare', [...userNamespace, '--', ...tied], {
     stdio: 'inherit',
     env: { ...process.env, [INSIDE]: '1' },
-    detached: false,
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(signal, () => child.kill(signal));

@@ -1,8 +1,12 @@
 /** Everything that looks at the guest from the correspondent: starts, steers and ends the processes. */
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { endProcess, type Namespace } from '../namespace.ts';
 import type { DatagramCommand, ProbeOptions, Target } from './commands.ts';
 
@@ -28,12 +32,13 @@ export class Probes {
   /** Begins to capture. Resolves when packets are being captured. */
   async startCapture(): Promise<void> {
     const file = join(this.#directory, 'capture.pcap');
+    const library = groupsCanBeSet() ? undefined : await buildKeepGroups();
     const capture = await this.#namespace.spawn(
       [
         ...['tcpdump', '-i', 'eth0', '-n', '-Z', 'root', '-B', '16384', '-s', `${SNAPSHOT_BYTES}`],
         ...['-w', file],
       ],
-      { stderr: 'pipe' },
+      { stderr: 'pipe', env: library === undefined ? {} : { LD_PRELOAD: library } },
     );
     this.#capture = capture;
     if (capture.stderr === null) throw new Error('tcpdump has no output');
@@ -43,6 +48,7 @@ export class Probes {
     died.catch(() => {});
     await Promise.race([once(capture.stderr, 'data'), died]);
     capture.stderr.resume();
+    if (library !== undefined) await rm(dirname(library), { recursive: true });
   }
 
   /** Numbered datagrams, connections and reports; needs the guest to be up. */
@@ -122,4 +128,16 @@ export class Probes {
   #tell(command: DatagramCommand): void {
     this.#datagrams?.stdin?.write(`${JSON.stringify(command)}\n`);
   }
+}
+
+function groupsCanBeSet(): boolean {
+  return readFileSync('/proc/self/setgroups', 'utf8').trim() === 'allow';
+}
+
+/** See keep-groups.c. Returns the library, alone in a folder of its own. */
+async function buildKeepGroups(): Promise<string> {
+  const library = join(await mkdtemp(join(tmpdir(), 'keep-groups-')), 'keep-groups.so');
+  const source = fileURLToPath(new URL('keep-groups.c', import.meta.url));
+  await promisify(execFile)('cc', ['-shared', '-fPIC', '-o', library, source]);
+  return library;
 }
