@@ -271,10 +271,15 @@ describe('status', () => {
 });
 
 test('stop waits until the agent is gone', async () => {
+  let waitingClients = 0;
   await start({
     'agent.stop': async (input) => {
       calls.push(input);
-      setImmediate(() => void agent.server.close());
+      // Long enough for a command that does not wait to be gone.
+      setTimeout(() => {
+        waitingClients = agent.server.connectionCount;
+        void agent.server.close();
+      }, 200);
       return { guestsLeftRunning: ['alpine', 'work'] };
     },
   });
@@ -282,6 +287,7 @@ test('stop waits until the agent is gone', async () => {
     code: 0,
     stdout: 'the agent has stopped; alpine and work go on\n',
   });
+  expect(waitingClients).toBe(1);
   expect(calls).toEqual([{ guests: 'keep' }]);
 });
 
