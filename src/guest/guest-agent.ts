@@ -9,6 +9,8 @@ import { LineStream, QmpClosedError, QmpProtocolError, QmpTimeoutError } from '.
 
 /** Largest line taken from a guest, bytes. */
 const MAX_LINE_BYTES = 64 * 1024;
+/** Lines taken from a guest that nobody has asked for yet. */
+const MAX_UNREAD_LINES = 16;
 const DEFAULT_TIMEOUT_MS = 1_000;
 /** The agent drops what came before this byte, and sends it ahead of its answer. */
 const SYNC_BYTE = '\xff';
@@ -75,49 +77,74 @@ async function withGuestAgent<Result>(
   timeoutMs: number,
   use: (ask: Ask) => Promise<Result>,
 ): Promise<Result> {
-  let waiting: ReturnType<typeof Promise.withResolvers<unknown>> | undefined;
-  const failed = Promise.withResolvers<never>();
-  const answered = (line: Buffer) => {
-    const text = line.toString('latin1');
-    // Up to the mark stands what is left of an answer to somebody before us.
-    const json = Buffer.from(text.slice(text.lastIndexOf(SYNC_BYTE) + 1), 'latin1').toString(
-      'utf8',
-    );
-    waiting?.resolve(json);
-  };
+  const inbox = new Inbox();
   const lines = new LineStream(createConnection({ path: socketPath }), MAX_LINE_BYTES, {
-    line: answered,
-    closed: (error) =>
-      failed.reject(error ?? new QmpClosedError('the guest agent’s channel ended')),
+    line: (line) => inbox.put(line.toString('latin1')),
+    closed: (error) => inbox.end(error ?? new QmpClosedError('the guest agent’s channel ended')),
   });
-  const late = () => lines.destroy(new QmpTimeoutError('guest agent', timeoutMs));
-  const timer = setTimeout(late, timeoutMs);
-  const ask: Ask = async (command, argumentsText) => {
-    waiting = Promise.withResolvers<unknown>();
+  const timer = setTimeout(
+    () => lines.destroy(new QmpTimeoutError('guest agent', timeoutMs)),
+    timeoutMs,
+  );
+  const send = (command: string, argumentsText: string | undefined) => {
     const args = argumentsText === undefined ? '' : `,"arguments":${argumentsText}`;
     lines.send(`{"execute":"${command}"${args}}`);
-    return answerOf(command, await waiting.promise);
-  };
-  const session = async () => {
-    const id = randomInt(2 ** 31);
-    lines.sendRaw(SYNC_BYTE);
-    // Late answers to a client before us may come first.
-    while ((await ask('guest-sync-delimited', `{"id":${id}}`)) !== id);
-    return use(ask);
   };
   try {
-    return await Promise.race([session(), failed.promise]);
+    const id = randomInt(2 ** 31);
+    lines.sendRaw(SYNC_BYTE);
+    send('guest-sync-delimited', `{"id":${id}}`);
+    while (!isSyncAnswer(await inbox.take(), id));
+    return await use(async (command, argumentsText) => {
+      send(command, argumentsText);
+      return answerOf(command, await inbox.take());
+    });
   } finally {
     clearTimeout(timer);
-    failed.promise.catch(() => undefined);
     lines.destroy();
   }
 }
 
-function answerOf(command: string, text: unknown): unknown {
+/** Lines that have come but have not been asked for yet. */
+class Inbox {
+  #lines: string[] = [];
+  #error: Error | undefined;
+  #changed: () => void = () => undefined;
+
+  put(line: string): void {
+    // A guest that talks without being asked loses its oldest lines.
+    if (this.#lines.length >= MAX_UNREAD_LINES) this.#lines.shift();
+    this.#lines.push(line);
+    this.#changed();
+  }
+
+  end(error: Error): void {
+    this.#error = error;
+    this.#changed();
+  }
+
+  async take(): Promise<string> {
+    for (;;) {
+      const line = this.#lines.shift();
+      if (line !== undefined) return line;
+      if (this.#error !== undefined) throw this.#error;
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve;
+      });
+    }
+  }
+}
+
+/** Before it come answers to a client before us, whole or in part; they are worth nothing, whatever they are. */
+function isSyncAnswer(line: string, id: number): boolean {
+  const text = line.slice(line.lastIndexOf(SYNC_BYTE) + 1);
+  return new RegExp(`^\\{"return": ?${id}\\}$`).test(text);
+}
+
+function answerOf(command: string, line: string): unknown {
   let json: unknown;
   try {
-    json = JSON.parse(String(text));
+    json = JSON.parse(Buffer.from(line, 'latin1').toString('utf8'));
   } catch {
     throw new QmpProtocolError('the guest agent sent a line that is not JSON');
   }

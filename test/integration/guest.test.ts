@@ -1,8 +1,18 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { GuestProcess, QmpClosedError, type QmpLogEntry } from '../../src/guest/index.ts';
-import { tinySpec } from '../lab/tiny-guest.ts';
+import {
+  chooseAccelerator,
+  GuestProcess,
+  probeQemu,
+  QmpClosedError,
+  type QmpLogEntry,
+} from '../../src/guest/index.ts';
+import { bootKernel } from '../../src/guest/kernel-probe.ts';
+import { tinyGuest, tinySpec } from '../lab/tiny-guest.ts';
 import { TinyMachines } from '../lab/tiny-machine.ts';
 
 /** Booting takes three seconds on an idle machine; busy ones get more. */
@@ -169,3 +179,36 @@ test('an agent that is killed takes no guest with it', TIMEOUT, async () => {
   expect(await guest?.qmp.execute('query-status')).toMatchObject({ status: 'prelaunch' });
   await guest?.kill();
 });
+
+test(
+  'a kernel that boots under an accelerator is proof, and KVM is judged by it',
+  TIMEOUT,
+  async () => {
+    const { kernel } = await tinyGuest();
+    const probe = { binary: 'qemu-system-x86_64', kernel };
+    expect(await bootKernel({ ...probe, accelerator: 'tcg', timeoutMs: 60_000 })).toMatchObject({
+      boots: true,
+    });
+    const noTime = await bootKernel({ ...probe, accelerator: 'tcg', timeoutMs: 100 });
+    expect(noTime).toEqual({ boots: false, reason: 'did not boot a kernel within 0.1 s' });
+    const noKernel = await bootKernel({
+      ...probe,
+      kernel: '/nowhere',
+      accelerator: 'tcg',
+      timeoutMs: 9000,
+    });
+    expect(noKernel).toMatchObject({ boots: false, reason: expect.stringContaining('/nowhere') });
+    const directory = await mkdtemp(join(tmpdir(), 'verdict-'));
+    const verdict = await chooseAccelerator({
+      qemu: await probeQemu(),
+      cacheFile: join(directory, 'kvm.json'),
+      probeKernel: kernel,
+      timeoutMs: 6_000,
+    });
+    await rm(directory, { recursive: true });
+    const { present, opens, boots, reason } = verdict.kvm;
+    expect(verdict.accelerator).toBe(boots === true ? 'kvm' : 'tcg');
+    expect(reason).toContain('/dev/kvm');
+    if (present && opens && boots === false) expect(reason).toMatch(/opens, but /);
+  },
+);

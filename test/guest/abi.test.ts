@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest';
+import { freezeAbi, migratability } from '../../src/guest/index.ts';
+import { sampleQemu } from './samples.ts';
+
+const options = {
+  qemu: sampleQemu(),
+  accelerator: 'tcg',
+  boot: { kind: 'bios' },
+  disks: [],
+  vcpus: 1,
+  memoryMiB: 256,
+} as const;
+
+test('freezes the newest versioned machine type, a named CPU and a local MAC', () => {
+  const { abi, migratability: able } = freezeAbi(options);
+  expect(abi).toMatchObject({ machine: 'pc-q35-10.0', cpu: 'Nehalem', architecture: 'x86_64' });
+  expect(abi.mac).toMatch(/^52:54:00:/);
+  expect(freezeAbi(options).abi.mac).not.toBe(abi.mac);
+  expect(able).toEqual({ migratable: true });
+});
+
+test('takes a wanted machine type and CPU if they are there', () => {
+  const wanted = {
+    ...options,
+    machine: 'pc-q35-9.2',
+    cpu: 'Westmere,+aes',
+    mac: '52:54:00:01:02:03',
+  };
+  expect(freezeAbi(wanted).abi).toMatchObject({ machine: 'pc-q35-9.2', cpu: 'Westmere,+aes' });
+  expect(() => freezeAbi({ ...options, machine: 'pc-q35-11.0' })).toThrow(
+    /no machine type pc-q35-11.0/,
+  );
+  expect(() => freezeAbi({ ...options, cpu: 'EPYC' })).toThrow(/cannot run the CPU model EPYC/);
+  const bare = sampleQemu({ machines: ['none'] });
+  expect(() => freezeAbi({ ...options, qemu: bare })).toThrow(/no machine type for x86_64/);
+});
+
+test.each([
+  ['x86_64', 'tcg', [10, 0, 2], true],
+  ['aarch64', 'tcg', [9, 2, 0], true],
+  ['x86_64', 'kvm', [9, 2, 0], true],
+  ['x86_64', 'tcg', [8, 2, 0], false],
+  ['aarch64', 'kvm', [10, 0, 2], false],
+  ['x86_64', 'whpx', [10, 0, 2], false],
+  ['x86_64', 'hvf', [10, 0, 2], false],
+] as const)('%s under %s on QEMU %j: migratable %s', (architecture, accelerator, version, can) => {
+  const verdict = migratability(architecture, accelerator, version);
+  expect(verdict.migratable).toBe(can);
+  if (!verdict.migratable) expect(verdict.obstacle).toMatch(/[a-z]$/i);
+});

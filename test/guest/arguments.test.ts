@@ -1,0 +1,111 @@
+import { expect, test } from 'vitest';
+import { buildArguments, type GuestRuntime } from '../../src/guest/index.ts';
+import { tinySpec } from '../lab/tiny-guest.ts';
+
+const spec = tinySpec();
+const runtime: GuestRuntime = {
+  binary: 'qemu-system-x86_64',
+  directory: '/run/one,two',
+  disks: [
+    { name: 'disk0', overlayPath: '/mem/o,1.qcow2', basePath: '/images/b', limitBytes: 10_000_001 },
+  ],
+  kernelPath: '/images/k',
+  initrdPath: '/images/i',
+  netSocket: '/run/net,port',
+  incoming: false,
+};
+
+/** Values that follow an option, in order. */
+function values(args: readonly string[], option: string): string[] {
+  return args.flatMap((arg, at) => (args[at - 1] === option ? [arg] : []));
+}
+
+test('two places differ in paths and in waiting only', () => {
+  const there: GuestRuntime = JSON.parse(JSON.stringify(runtime).replaceAll('/run/', '/other/'));
+  const here = buildArguments(spec, runtime);
+  const incoming = buildArguments(spec, { ...there, incoming: true });
+  expect(incoming.slice(-3)).toEqual(['-incoming', 'defer', '-S']);
+  expect(incoming.slice(0, -3).map((arg) => arg.replaceAll('/other/', '/run/'))).toEqual(here);
+  expect(here).not.toContain('-S');
+  expect(buildArguments(spec, { ...runtime, paused: true }).at(-1)).toBe('-S');
+});
+
+test('every device has a slot of its own, and no boot ROM', () => {
+  const base = spec.abi.disks[0];
+  if (base === undefined) throw new Error('no disk');
+  const disks = Array.from({ length: 8 }, (_, at) => ({ ...base, name: `disk${at}` }));
+  const local = disks.map(({ name }) => ({ ...runtime.disks[0], name })) as GuestRuntime['disks'];
+  const args = buildArguments(
+    { ...spec, abi: { ...spec.abi, disks } },
+    { ...runtime, disks: local },
+  );
+  const devices = values(args, '-device');
+  const slots = devices.flatMap((device) => /addr=(0x[0-9a-f]+)/.exec(device)?.[1] ?? []);
+  expect(slots).toHaveLength(12);
+  expect(new Set(slots).size).toBe(12);
+  // Frozen: a guest that was created with these must find them again.
+  expect(slots.slice(0, 5)).toEqual(['0x5', '0x2', '0x3', '0x6', '0x8']);
+  expect(devices.find((device) => device.startsWith('virtio-net'))).toMatch(
+    /host_mtu=1380,romfile=$/,
+  );
+});
+
+test('the overlay is limited by a raw node between qcow2 and its file', () => {
+  const nodes = values(buildArguments(spec, runtime), '-blockdev').map((text) => JSON.parse(text));
+  expect(nodes.map((node) => node['node-name'])).toEqual([
+    'disk0-base',
+    'disk0-store',
+    'disk0-file',
+    'disk0',
+  ]);
+  expect(nodes[0]).toMatchObject({ 'read-only': true, file: { filename: '/images/b' } });
+  expect(nodes[1]).toMatchObject({ filename: '/mem/o,1.qcow2', cache: { 'no-flush': true } });
+  // Whole sectors, never more than the limit.
+  expect(nodes[2]).toMatchObject({ driver: 'raw', file: 'disk0-store', size: 9_999_872 });
+  expect(nodes[3]).toMatchObject({ driver: 'qcow2', file: 'disk0-file', backing: 'disk0-base' });
+  const onDisk = buildArguments({ ...spec, overlayStorage: 'disk' }, runtime);
+  expect(JSON.parse(values(onDisk, '-blockdev')[3] ?? '')).toMatchObject({
+    cache: { 'no-flush': false },
+  });
+});
+
+test('a path with commas stays one value', () => {
+  const args = buildArguments(spec, runtime);
+  const chardevs = values(args, '-chardev');
+  expect(chardevs[0]).toBe('socket,id=qmp,path=/run/one,,two/qmp.sock,server=on,wait=off');
+  expect(JSON.parse(values(args, '-netdev')[0] ?? '')).toMatchObject({
+    type: 'stream',
+    server: false,
+    addr: { type: 'unix', path: '/run/net,port' },
+    'reconnect-ms': 100,
+  });
+});
+
+test('the sandbox is on, defaults are off, and the CPU is enforced', () => {
+  const args = buildArguments(spec, runtime);
+  expect(values(args, '-sandbox')[0]).toMatch(/^on,.*spawn=deny/);
+  expect(args).toEqual(expect.arrayContaining(['-nodefaults', '-no-user-config']));
+  expect(values(args, '-cpu')).toEqual(['Nehalem,enforce']);
+  expect(values(args, '-uuid')).toEqual([spec.id]);
+  expect(values(args, '-append')).toEqual([expect.stringContaining('console=ttyS0')]);
+});
+
+test('BIOS and UEFI guests boot from their first disk', () => {
+  const bios = { ...spec, abi: { ...spec.abi, boot: { kind: 'bios' as const } } };
+  const args = buildArguments(bios, runtime);
+  expect(args).not.toContain('-kernel');
+  expect(values(args, '-device').filter((device) => device.includes('bootindex=1'))).toHaveLength(
+    1,
+  );
+  const uefi = { ...spec, abi: { ...spec.abi, boot: { kind: 'uefi' as const } } };
+  expect(() => buildArguments(uefi, runtime)).toThrow(/where the UEFI firmware is/);
+  const firmware = { codePath: '/fw/code', variablesPath: '/fw/vars' };
+  const withFirmware = buildArguments(uefi, { ...runtime, firmware });
+  expect(values(withFirmware, '-machine')[0]).toMatch(/pflash0=firmware-code,pflash1=firmware-var/);
+});
+
+test('a runtime that does not fit the spec is a defect', () => {
+  const { kernelPath: _, ...withoutKernel } = runtime;
+  expect(() => buildArguments(spec, withoutKernel)).toThrow(/where the kernel is/);
+  expect(() => buildArguments(spec, { ...runtime, disks: [] })).toThrow(/where the disk disk0 is/);
+});
