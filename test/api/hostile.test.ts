@@ -149,6 +149,13 @@ test('an oversize line is refused as soon as it exceeds the cap', async () => {
   await expectServing();
 });
 
+test('a client that is still sending is told all the same', async () => {
+  await start();
+  const client = await raw();
+  client.socket.write(Buffer.alloc(16 << 20, 0x20));
+  expect(lastError(await client.ended)).toMatchObject({ code: 'line-too-long' });
+});
+
 test('a never-ending line does not grow memory', async () => {
   await start();
   const client = await raw();
