@@ -1,15 +1,4 @@
-/**
- * The evidence folder: all that an outsider needs to compute the figures again.
- *
- *   events.jsonl            what the demo did and when: {"realtimeMs", "event", ...}
- *   client/                 raw logs of the probes at the correspondent, capture.pcap (test/lab/probes)
- *   device/, site/, baseline/   command-*.txt: QEMU command lines, one argument a line; *.qmp.jsonl: QMP
- *                           with times, {"timeMs", "direction", "line"}; logs of agents and guests
- *   handoff-N.jsonl         what `sojourn handoff --json` printed
- *   records-N.txt           the guest's disk records, read after handoff N
- *   link.jsonl              counters of the access link: {"realtimeMs", "label", "statistics"}
- *   result.json             the figures of the run
- */
+/** The evidence folder: all that an outsider needs to compute the figures again. Its README says what is in it. */
 import {
   appendFileSync,
   copyFileSync,
@@ -24,6 +13,29 @@ import { join, relative } from 'node:path';
 import { z } from 'zod';
 import type { QmpLogEntry } from '../../src/guest/index.ts';
 import type { WayStatistics } from '../lab/emulator/index.ts';
+
+const README = `Evidence of one run of Sojourn's demo. Times are milliseconds since 1970 unless a line says ns; ns are of
+CLOCK_MONOTONIC, and "clock" lines (monotonic ns, realtime ns) tie them to the time of day.
+
+events.jsonl           what the demo did and when: {"realtimeMs", "event", ...}
+client/capture.pcap    all packets at the correspondent, the first 160 bytes of each
+client/echo-V.log      UDP echo: sent NS N, got NS N; late NS COUNT: so many left at once
+client/ping-V-H.log    output of ping -D during handoff H
+client/stream-V.log    the guest's own datagrams: order NS CHUNK COUNT, got NS CHUNK N GUEST-US
+client/tcp-V.log       a TCP connection: open NS PORT, line NS N BOOT-ID, sent NS N, echo NS N, broken NS WHY
+client/reports-V.log   got NS COUNTER BOOT-ID RECORDS GUEST-MONOTONIC-MS GUEST-REALTIME-MS
+device/, site/         of the guest at that place: command-*.txt, QEMU's command lines, one argument a line;
+                       *.qmp.jsonl, QMP: {"timeMs", "direction", "line"}; logs of agent, QEMU and console
+baseline/              the same of the plain QEMU migration
+handoff-H.jsonl        what sojourn handoff --json printed
+records-H.txt          the guest's disk records, read after handoff H
+link.jsonl             counters of the laptop's link: {"realtimeMs", "label", "statistics"}
+result.json            the figures that the demo printed
+
+V is v4 or v6, H 1 (there) or 2 (back). To compute the figures again:
+  node test/demo/recompute.ts THIS-FOLDER
+Their definitions are in test/demo/figures.ts.
+`;
 
 export type Side = 'device' | 'site' | 'baseline';
 
@@ -46,6 +58,7 @@ export class Evidence {
     this.directory = directory;
     for (const folder of ['client', 'device', 'site', 'baseline'])
       mkdirSync(join(directory, folder), { recursive: true });
+    writeFileSync(join(directory, 'README.txt'), README);
     for (const file of ['events.jsonl', 'link.jsonl']) writeFileSync(join(directory, file), '');
   }
 

@@ -79,17 +79,21 @@ async function keep(
 }
 
 async function main(): Promise<number> {
+  let json = false;
   try {
     const options = parseOptions(process.argv.slice(2));
     if (options === undefined) {
       process.stdout.write(USAGE);
       return 0;
     }
+    json = options.json;
     await enterLab();
     return await demo(options);
   } catch (error) {
     const known = asSojournError(error);
-    process.stderr.write(`demo: ${known.kind === 'internal' ? known.message : known.line}\n`);
+    const line = known.kind === 'internal' ? known.message : known.line;
+    process.stderr.write(`demo: ${line}\n`);
+    if (json) process.stdout.write(`${JSON.stringify({ schema: 1, ok: false, error: line })}\n`);
     return known.kind === 'usage' ? 2 : 1;
   }
 }

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { processesNaming, runs } from '../lab/fixtures/processes.ts';
 import { ADDRESSES, Lab, type Namespace } from '../lab/index.ts';
 
 const fixture = (name: string) =>
@@ -15,30 +16,6 @@ async function ping(from: Namespace, to: string, count = 5, size = 56): Promise<
   const flags = ['-c', `${count}`, '-i', '0.05', '-W', '1', '-s', `${size}`];
   const output = await from.run(['sh', '-c', `ping ${flags.join(' ')} ${to} || true`]);
   return [...output.matchAll(/time=([\d.]+) ms/g)].map(([, time]) => Number(time));
-}
-
-/** A process that ended but was not yet waited for has an empty command line. */
-function runs(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`).length > 0;
-  } catch {
-    return false;
-  }
-}
-
-function processesNaming(run: string): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        return (
-          readFileSync(`/proc/${pid}/environ`, 'latin1').includes(run) ||
-          readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(run)
-        );
-      } catch {
-        return false;
-      }
-    });
 }
 
 describe('the lab', { timeout: 60_000 }, () => {

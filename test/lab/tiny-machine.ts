@@ -61,7 +61,14 @@ export class TinyMachines {
     change: Partial<GuestRuntime> = {},
     options: GuestProcessOptions = {},
   ): Promise<TinyMachine> {
-    const runtime = await this.runtime(spec, name, change);
+    return this.startWith(spec, await this.runtime(spec, name, change), options);
+  }
+
+  async startWith(
+    spec: GuestSpec,
+    runtime: GuestRuntime,
+    options: GuestProcessOptions = {},
+  ): Promise<TinyMachine> {
     const machine = new TinyMachine(
       spec,
       runtime,
