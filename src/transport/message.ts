@@ -23,7 +23,7 @@ export const message = z.union([
   }),
   /** The caller of that id no longer waits. */
   z.strictObject({ cancel: id }),
-  z.strictObject({ id, result: z.unknown() }),
+  z.strictObject({ id, result: z.unknown().optional() }),
   z.strictObject({ id, error: wireError }),
   /** A notification; not answered. */
   z.strictObject({ notify: method, params: z.unknown() }),

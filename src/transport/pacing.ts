@@ -6,8 +6,8 @@
  * control, 4.1; TCP below still does the congestion control). Pure: time is an argument, in ms.
  */
 
-/** Before anything is known, and never less; bytes. Queued at 1 Mbit/s: half a second. */
-export const MIN_IN_FLIGHT = 64 * 1024;
+/** Before anything is known, and never less; bytes. Queued at 1 Mbit/s: a quarter of a second. */
+export const MIN_IN_FLIGHT = 32 * 1024;
 /** Also the cap of the replay buffer, bytes. */
 export const MAX_IN_FLIGHT = 8 * 1024 * 1024;
 /** Slack for acknowledgements that come in batches from a busy event loop, ms. */
