@@ -17,10 +17,11 @@ const RATE_MEMORY_MS = 2_000;
 /** The shortest round trip counts for this long, ms, then that of the time since. */
 const RTT_MEMORY_MS = 10_000;
 /**
- * Every so often the limit is halved for a moment, so that the queue we made ourselves drains and the
- * shortest round trip is measured without it; ms.
+ * Every so often the limit falls for a moment below what the path itself carries, so that the queue we
+ * made ourselves drains and the shortest round trip is measured without it; ms, and part of rate * RTT.
  */
 const DRAIN_EVERY_MS = 5_000;
+const DRAINED = 0.75;
 
 /** Extreme value of the last one to two periods. */
 class Extreme {
@@ -89,16 +90,14 @@ export class Pacing {
     const rate = this.#rate.value;
     const rtt = this.#rtt.value;
     if (rate === undefined || rtt === undefined) return MIN_IN_FLIGHT;
-    const full = rate * (2 * rtt + SLACK_MS);
-    return Math.min(
-      MAX_IN_FLIGHT,
-      Math.max(MIN_IN_FLIGHT, this.#draining(now, rtt) ? full / 2 : full),
-    );
+    if (this.#draining(now, rtt)) return Math.max(MIN_IN_FLIGHT / 2, rate * rtt * DRAINED);
+    return Math.min(MAX_IN_FLIGHT, Math.max(MIN_IN_FLIGHT, rate * (2 * rtt + SLACK_MS)));
   }
 
   #draining(now: number, rtt: number): boolean {
     if (now < this.#drainFrom) return false;
-    if (now < this.#drainFrom + 2 * rtt) return true;
+    // The queue drains in the first half, and is measured empty in the second.
+    if (now < this.#drainFrom + 3 * rtt + SLACK_MS) return true;
     this.#drainFrom = now + DRAIN_EVERY_MS;
     return false;
   }
