@@ -1,6 +1,5 @@
 /** What this machine can do for guests, found out once and asked often. */
 import { release } from 'node:os';
-import { join } from 'node:path';
 import {
   type AcceleratorVerdict,
   chooseAccelerator,
@@ -10,13 +9,13 @@ import {
   readPlaceCapabilities,
 } from '../guest/index.ts';
 import type { Accelerator } from '../guest/spec.ts';
+import { acceleratorCacheFile, findProbeKernel } from './probe-kernel.ts';
 
 export interface MachineOptions {
   readonly stateDirectory: string;
+  readonly imagesDirectory: string;
   /** Taken as it is instead of being proved. */
   readonly accelerator: Accelerator | undefined;
-  /** A kernel that can be booted to prove KVM: any kernel of an image in the store. */
-  readonly probeKernel: () => Promise<string | undefined>;
 }
 
 export class Machine {
@@ -79,10 +78,10 @@ export class Machine {
     const qemu = await this.qemu();
     const { accelerator } = this.#options;
     if (accelerator !== undefined) return asTold(accelerator, qemu);
-    const probeKernel = await this.#options.probeKernel();
+    const probeKernel = await findProbeKernel({ images: this.#options.imagesDirectory });
     return chooseAccelerator({
       qemu,
-      cacheFile: join(this.#options.stateDirectory, 'accelerator.json'),
+      cacheFile: acceleratorCacheFile(process.env),
       ...(probeKernel === undefined ? {} : { probeKernel }),
     });
   }

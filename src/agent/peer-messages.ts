@@ -11,7 +11,6 @@ import { guestId, guestName, guestNetwork, macAddress, placeId } from '../guest/
 import { typedCalls } from '../transport/index.ts';
 
 const port = z.int().min(1).max(65_535);
-const text = z.string().max(512);
 
 const homeRecord = z.object({
   guestId,
@@ -20,6 +19,20 @@ const homeRecord = z.object({
   placeName: z.string().max(64),
   epoch: z.int().positive(),
 });
+
+const milliseconds = z.number().nonnegative();
+
+/** What the source knows of a handoff that took place. */
+export const handoffSummary = z.object({
+  handoffId: z.uuid(),
+  kind: z.enum(['cold', 'armed']),
+  triggerToRunningMs: milliseconds,
+  pauseMs: milliseconds,
+  bytesOnLink: z.int().nonnegative(),
+  epoch: z.int().positive(),
+  phases: z.array(z.object({ name: z.string().max(32), ms: milliseconds })).max(32),
+});
+export type HandoffSummary = z.infer<typeof handoffSummary>;
 
 export const peerMessages = {
   'place.describe': {
@@ -37,9 +50,9 @@ export const peerMessages = {
     result: z.object({ network: guestNetwork }),
   },
   'registry.free': { params: z.object({ guestId }), result: z.object({}) },
-  /** The asking place has the guest, from `epoch` on. */
+  /** The guest is at `place` from `epoch` on. Only the place that has had it may say so. */
   'registry.locate': {
-    params: z.object({ guestId, epoch: z.int().positive() }),
+    params: z.object({ guestId, place: placeId, epoch: z.int().positive() }),
     result: z.object({ record: homeRecord.nullable() }),
   },
   'registry.find': {
@@ -52,12 +65,8 @@ export const peerMessages = {
   },
   'guest.request': {
     params: z.object({ guestId }),
-    /** `outcome` as in the handoff's result; the asking place sees the guest arrive by itself. */
-    result: z.object({
-      outcome: z.enum(['handed-over', 'stayed']),
-      reason: text.nullable(),
-      result: z.unknown(),
-    }),
+    /** The asking place sees the guest arrive by itself; an error says why it stayed. */
+    result: handoffSummary,
   },
   'guest.cancel-request': { params: z.object({ guestId }), result: z.object({}) },
 } as const;
@@ -66,3 +75,5 @@ export const peerCalls = typedCalls(peerMessages);
 
 /** Ordinary questions, ms. */
 export const QUESTION_MS = 10_000;
+/** A handoff that was asked for takes as long as it takes; the asking side gives up after this, ms. */
+export const REQUEST_MS = 3_600_000;

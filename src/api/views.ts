@@ -40,7 +40,7 @@ export const placeView = z.object({
   pairedAt: time.nullable(),
 });
 
-/** The phases of a handoff (DESIGN, "Handoff"), in their order. */
+/** The phases of a handoff, in their order; the last three only where something went wrong. */
 export const handoffPhase = z.enum([
   'preflight',
   'prepare',
@@ -50,6 +50,9 @@ export const handoffPhase = z.enum([
   'switchover',
   'seal',
   'release',
+  'in-doubt',
+  'abort',
+  'reclaim',
 ]);
 
 /** A snapshot: each one replaces the one before it, so a slow reader may be given only the newest. */

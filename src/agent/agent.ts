@@ -1,0 +1,309 @@
+/** The daemon's composition root: opens the state, starts all parts in order, and ends them in reverse. */
+import { EventEmitter } from 'node:events';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { type AgentInfo, ApiServer, programVersion } from '../api/index.ts';
+import { errorText, SojournError } from '../common/index.ts';
+import type { Configuration, DatapathEvent } from '../datapath/index.ts';
+import type { GuestSpec } from '../guest/spec.ts';
+import { ImageStore } from '../images/index.ts';
+import { parseHomePrefixes, Registry } from '../mobility/index.ts';
+import { loadOrCreateIdentity, type Session } from '../transport/index.ts';
+import { Arrivals } from './arrivals.ts';
+import { DatapathSupervisor } from './datapath-supervisor.ts';
+import { Departures } from './departures.ts';
+import { qmpEvidence } from './evidence.ts';
+import { GuestFiles } from './guest-files.ts';
+import { GuestLife } from './guest-life.ts';
+import { Guests } from './guests.ts';
+import { createHandlers } from './handlers.ts';
+import { Journal } from './journal.ts';
+import { Machine } from './machine.ts';
+import { anchoredSettings } from './mapping.ts';
+import type { AgentOptions } from './options.ts';
+import { registerPeerQuestions } from './peer-questions.ts';
+import { Places } from './places.ts';
+import { recover } from './recovery.ts';
+import { RegistryService } from './registry-service.ts';
+import { openDatabase } from './state/database.ts';
+import { openStateDirectory } from './state/directory.ts';
+import { GuestStore } from './state/guest-store.ts';
+import { StoredInvites } from './state/invite-store.ts';
+import { PeerStore } from './state/peer-store.ts';
+import { Whereabouts } from './whereabouts.ts';
+
+export interface Agent {
+  /** Ends the agent; what is in memory is on disk when it resolves. Guests and datapath go on unless `guests` is stop. */
+  stop(guests: 'keep' | 'stop'): Promise<void>;
+  /** Resolves when the agent has ended, asked by whomever. */
+  readonly ended: Promise<void>;
+}
+
+/** @throws SojournError `state-*`, `journal-damaged`, `listen-failed`, `datapath-start`, ... Nothing is left running then. */
+export async function startAgent(options: AgentOptions, log: Logger): Promise<Agent> {
+  const stack = new AsyncDisposableStack();
+  try {
+    return await compose(options, log, stack);
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+async function compose(
+  options: AgentOptions,
+  log: Logger,
+  stack: AsyncDisposableStack,
+): Promise<Agent> {
+  const startedAt = new Date().toISOString();
+  const state = await openStateDirectory(options.stateDirectory);
+  stack.defer(() => state.release());
+  const database = openDatabase(state.database);
+  stack.defer(() => database.close());
+  const journal = await Journal.open(state.journal);
+  stack.defer(() => journal.close());
+  const identity = await loadOrCreateIdentity(state.identity);
+  const images = new ImageStore(state.images);
+  const store = new GuestStore(database);
+  const peers = new PeerStore(database);
+  const files = new GuestFiles(state.path, state.guests, images);
+  const machine = new Machine({
+    imagesDirectory: state.images,
+    stateDirectory: state.path,
+    accelerator: options.accelerator,
+  });
+  const netSocket = (spec: GuestSpec) => join(files.directory(spec), 'net.sock');
+  const changes = new EventEmitter<{ change: [] }>();
+  changes.setMaxListeners(0);
+  const changed = () => changes.emit('change');
+
+  const guests = new Guests({
+    store,
+    files,
+    images,
+    machine,
+    log,
+    netSocket,
+    qmpLog: qmpEvidence(state.path, process.env),
+  });
+  guests.on('changed', changed);
+  stack.defer(() => guests.release());
+
+  const registry = new RegistryService({
+    registry: openRegistry(options, database),
+    places: () => places,
+    log,
+    moved: (record) => {
+      changed();
+      if (guests.live(record.guestId) !== undefined) return;
+      datapath
+        .setGuest(anchoredSettings(record, places.self.id))
+        .catch((error: unknown) => log.warn({ reason: errorText(error) }, 'mapping not pushed'));
+    },
+  });
+
+  const datapath = new DatapathSupervisor({
+    directory: state.datapath,
+    qemu: async () => machine.known.qemu?.binary,
+    configuration: () => datapathConfiguration(options, state.identity, peers),
+    log,
+  });
+  datapath.on('changed', changed);
+  datapath.on('datapath', (event) => onDatapathEvent(event, guests, log));
+
+  const arrivals = new Arrivals({
+    guests,
+    store,
+    images,
+    machine,
+    journal,
+    places: () => places,
+    registry,
+    datapath,
+    log,
+    netSocket,
+    directory: (spec) => files.directory(spec),
+    changed,
+  });
+
+  const register = (session: Session) => {
+    arrivals.register(session);
+    registry.register(session);
+    registerPeerQuestions(session, {
+      tunnelPort: options.tunnelPort ?? null,
+      registry,
+      store,
+      guests,
+      journal,
+      places,
+      departures,
+    });
+  };
+  const places: Places = new Places({
+    identity,
+    name: options.name,
+    profile: options.profile,
+    listen: options.listen,
+    tunnelPort: options.tunnelPort,
+    advertise: options.advertise,
+    peers,
+    invites: new StoredInvites(database, peers),
+    log,
+    register,
+  });
+  const departures: Departures = new Departures({
+    guests,
+    files,
+    machine,
+    journal,
+    places,
+    registry,
+    datapath,
+    log,
+    changed,
+  });
+  places.on('connected', (peer) => void registry.tell(peer));
+  places.on('changed', () => {
+    changed();
+    datapath
+      .configure()
+      .catch((error: unknown) => log.warn({ reason: errorText(error) }, 'datapath not configured'));
+  });
+
+  await machine.qemu().catch((error: unknown) => log.warn({ reason: errorText(error) }, 'no QEMU'));
+  let endDatapath = false;
+  await datapath.start();
+  stack.defer(() => datapath.close(endDatapath));
+  await recover({
+    self: places.self.id,
+    ...{ store, journal, guests, departures, arrivals, registry, datapath, netSocket, log },
+  });
+  await places.start();
+  stack.defer(() => places.close());
+  // The proof of KVM takes seconds where KVM does not work; nobody has to wait for it yet.
+  machine
+    .verdict()
+    .then(changed, (error: unknown) => log.warn({ reason: errorText(error) }, 'no accelerator'));
+
+  const ended = Promise.withResolvers<void>();
+  let stopping: Promise<void> | undefined;
+  const stop = (what: 'keep' | 'stop') => {
+    stopping ??= endAll(what);
+    return stopping;
+  };
+  const endAll = async (what: 'keep' | 'stop') => {
+    log.info({ guests: what }, 'stopping');
+    for (const { spec } of guests.allLive()) departures.find(spec.id)?.cancel.abort();
+    try {
+      if (what === 'stop')
+        await Promise.all(guests.allLive().map(({ spec }) => guests.stop(spec.id, false)));
+      else await guests.persistAll();
+    } catch (error) {
+      log.error({ err: error }, 'not everything in memory could be brought to disk');
+    }
+    endDatapath = what === 'stop';
+    await stack.disposeAsync();
+    ended.resolve();
+  };
+
+  const life = new GuestLife({
+    ...{ store, journal, guests, files, images, machine, places, registry, datapath, departures },
+    netSocket,
+  });
+  const info = (): AgentInfo => agentInfo(options, places, machine, startedAt);
+  const server = await ApiServer.listen({
+    path: state.socket,
+    version: programVersion(),
+    log: (event, { call, error }) => log.warn({ call, reason: errorText(error) }, event),
+    handlers: createHandlers({
+      info,
+      ...{ store, journal, guests, files, images, machine, places, registry, datapath },
+      ...{ departures, arrivals, life, changes },
+      whereabouts: new Whereabouts(places, registry),
+      stop: async (what) => {
+        const left = what === 'keep' ? guests.allLive().map(({ spec }) => spec.name) : [];
+        // After the answer has gone out.
+        setImmediate(() => void stop(what));
+        return left;
+      },
+    }),
+  });
+  stack.defer(() => server.close());
+  log.info({ place: places.self, profile: options.profile, state: state.path }, 'agent ready');
+  return { stop, ended: ended.promise };
+}
+
+function openRegistry(
+  options: AgentOptions,
+  database: ReturnType<typeof openDatabase>,
+): Registry | undefined {
+  const { hoa4, hoa6, dns } = options;
+  if (hoa4 === undefined && hoa6 === undefined) return undefined;
+  if (hoa4 === undefined || hoa6 === undefined)
+    throw new SojournError({
+      kind: 'usage',
+      code: 'prefix-missing',
+      message: 'A site that anchors home addresses needs a prefix of both families',
+      remedy: 'Give --hoa4 and --hoa6',
+    });
+  return new Registry(database, parseHomePrefixes({ prefix4: hoa4, prefix6: hoa6, dns }));
+}
+
+function datapathConfiguration(
+  options: AgentOptions,
+  identityDir: string,
+  peers: PeerStore,
+): Configuration {
+  const { listen, tunnelPort, tap, hoa4, hoa6 } = options;
+  const known = peers.list();
+  const home = known.find(({ profile }) => profile === 'site');
+  return {
+    identityDir,
+    ...(listen === undefined || tunnelPort === undefined
+      ? {}
+      : { listen: { host: listen.host, port: tunnelPort } }),
+    ...(tap === undefined || hoa4 === undefined || hoa6 === undefined
+      ? {}
+      : { tap: { name: tap, prefixes4: [hoa4], prefixes6: [hoa6] } }),
+    peers: known.map(({ id, endpoints, tunnelPort: port }) => ({
+      id,
+      ...(port === null || endpoints.length === 0
+        ? {}
+        : { dial: { hosts: endpoints.map(({ host }) => host).slice(0, 8), port } }),
+    })),
+    ...(hoa4 !== undefined || home === undefined ? {} : { defaultPeer: home.id }),
+  };
+}
+
+function onDatapathEvent(event: DatapathEvent, guests: Guests, log: Logger): void {
+  log.debug(event, 'datapath event');
+  if (event.event === 'guestPortReconnected')
+    guests
+      .wakeNetwork(event.guestId)
+      .catch((error: unknown) => log.warn({ reason: errorText(error) }, 'guest network not woken'));
+}
+
+function agentInfo(
+  options: AgentOptions,
+  places: Places,
+  machine: Machine,
+  startedAt: string,
+): AgentInfo {
+  const { qemu, verdict } = machine.known;
+  const { listen, tunnelPort } = options;
+  return {
+    version: programVersion(),
+    pid: process.pid,
+    profile: options.profile,
+    place: places.self,
+    stateDirectory: options.stateDirectory,
+    startedAt,
+    nodeVersion: process.versions.node,
+    qemu: qemu === undefined ? null : { binary: qemu.binary, version: qemu.version.join('.') },
+    accelerator:
+      verdict === undefined
+        ? null
+        : { accelerator: verdict.accelerator, kvm: verdict.kvm, checkedAt: verdict.checkedAt },
+    listen: listen === undefined || tunnelPort === undefined ? null : { ...listen, tunnelPort },
+  };
+}

@@ -1,0 +1,209 @@
+/**
+ * Keeps one datapath process alive and in the state that the agent wants. The datapath outlives the agent and restores
+ * itself; what is pushed here after each connection settles the differences.
+ */
+import { EventEmitter } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { errorText, SojournError } from '../common/index.ts';
+import {
+  adoptDatapath,
+  type Configuration,
+  type DatapathClient,
+  type DatapathEvent,
+  type DatapathHandle,
+  type GuestSettings,
+  type Status,
+  startDatapath,
+} from '../datapath/index.ts';
+
+/** Pauses between attempts to start it, ms; the last one repeats. The first is short: every guest's network waits. */
+const RESTART_DELAYS_MS = [0, 200, 1_000, 5_000, 30_000];
+/** A datapath that lived this long starts again without a pause, ms. */
+const STABLE_MS = 30_000;
+/** How often it is asked whether it is alive, and how long it may take to answer, ms. */
+const HEARTBEAT_MS = 2_000;
+const HEARTBEAT_TIMEOUT_MS = 5_000;
+
+interface SupervisorEvents {
+  datapath: [event: DatapathEvent];
+  changed: [];
+}
+
+export interface SupervisorOptions {
+  readonly directory: string;
+  readonly qemu: () => Promise<string | undefined>;
+  readonly configuration: () => Configuration;
+  readonly log: Logger;
+}
+
+export class DatapathSupervisor extends EventEmitter<SupervisorEvents> {
+  readonly #options: SupervisorOptions;
+  readonly #guests = new Map<string, GuestSettings>();
+  readonly #stop = new AbortController();
+  #handle: DatapathHandle | undefined;
+  #running: Promise<void> | undefined;
+  #startedAt: Date | undefined;
+  #reason = 'it has not been started yet';
+
+  constructor(options: SupervisorOptions) {
+    super();
+    this.#options = options;
+  }
+
+  /** Finds or starts the datapath; afterwards keeps it alive. @throws SojournError when the first start fails. */
+  async start(): Promise<void> {
+    await this.#connect();
+    this.#running = this.#supervise();
+  }
+
+  /** Lets go of the datapath, which goes on; with `end` ends it and removes its TAP. */
+  async close(end: boolean): Promise<void> {
+    this.#stop.abort();
+    const client = this.#handle?.client;
+    if (end && client !== undefined && !client.isClosed)
+      await client.call('shutdown', { tap: 'remove' });
+    await client?.close();
+    await this.#running;
+  }
+
+  get process(): { pid: number; since: Date } | { reason: string } {
+    if (this.#handle === undefined || this.#startedAt === undefined)
+      return { reason: this.#reason };
+    return { pid: this.#handle.record.process.pid, since: this.#startedAt };
+  }
+
+  /** @throws SojournError `datapath-unreachable` */
+  get client(): DatapathClient {
+    if (this.#handle !== undefined) return this.#handle.client;
+    throw new SojournError({
+      kind: 'unreachable',
+      code: 'datapath-unreachable',
+      message: `The datapath is not running: ${this.#reason}`,
+      remedy: 'It is being started again; try again in a moment',
+    });
+  }
+
+  async status(): Promise<Status | undefined> {
+    try {
+      return await this.client.call('status', {});
+    } catch (error) {
+      if (error instanceof SojournError && error.kind === 'unreachable') return undefined;
+      throw error;
+    }
+  }
+
+  /** What has to hold for a guest from now on, also in a datapath that is started later. */
+  async setGuest(settings: GuestSettings): Promise<void> {
+    this.#guests.set(settings.guestId, settings);
+    await this.client.call('setGuest', settings);
+  }
+
+  async removeGuest(guestId: string): Promise<void> {
+    if (!this.#guests.delete(guestId)) return;
+    await this.client.call('removeGuest', { guestId });
+  }
+
+  /** The port's QEMU runs the guest now. */
+  async releasePort(guestId: string): Promise<void> {
+    const settings = this.#guests.get(guestId);
+    if (settings?.port !== undefined)
+      this.#guests.set(guestId, { ...settings, port: { ...settings.port, held: false } });
+    await this.client.call('releasePort', { guestId });
+  }
+
+  settingsOf(guestId: string): GuestSettings | undefined {
+    return this.#guests.get(guestId);
+  }
+
+  /** Remembers where a guest is after a switchover that the datapath already carried out. */
+  remember(settings: GuestSettings): void {
+    this.#guests.set(settings.guestId, settings);
+  }
+
+  /** Pushes the configuration again: peers have changed. */
+  async configure(): Promise<void> {
+    const { problems } = await this.client.call('configure', this.#options.configuration());
+    for (const problem of problems) this.#options.log.warn(problem, 'datapath');
+  }
+
+  async #connect(): Promise<void> {
+    const { directory, log } = this.#options;
+    const onEvent = (event: DatapathEvent) => this.emit('datapath', event);
+    const qemu = await this.#options.qemu();
+    const start = { directory, onEvent, ...(qemu === undefined ? {} : { qemu }) };
+    this.#handle = (await adoptDatapath(start)) ?? (await startDatapath(start));
+    this.#startedAt = new Date();
+    log.info({ pid: this.#handle.record.process.pid }, 'datapath connected');
+    await this.#pushAll();
+    this.emit('changed');
+  }
+
+  async #pushAll(): Promise<void> {
+    await this.configure();
+    const wanted = new Set(this.#guests.keys());
+    for (const settings of this.#guests.values()) await this.#push(settings);
+    const { guests } = await this.client.call('status', {});
+    for (const { guestId } of guests)
+      if (!wanted.has(guestId)) await this.client.call('removeGuest', { guestId });
+  }
+
+  /** A newer epoch in the datapath than here means that a switchover ended while nobody listened; it is right. */
+  async #push(settings: GuestSettings): Promise<void> {
+    try {
+      await this.client.call('setGuest', settings);
+    } catch (error) {
+      this.#options.log.warn({ guestId: settings.guestId, err: error }, 'mapping not taken');
+    }
+  }
+
+  /** Never rejects. */
+  async #supervise(): Promise<void> {
+    const { log } = this.#options;
+    const { signal } = this.#stop;
+    let failures = 0;
+    while (!signal.aborted) {
+      const since = performance.now();
+      await this.#untilGone();
+      if (signal.aborted) return;
+      this.#handle = undefined;
+      this.#reason = 'it has just ended';
+      this.emit('changed');
+      failures = performance.now() - since >= STABLE_MS ? 0 : failures + 1;
+      while (this.#handle === undefined && !signal.aborted) {
+        const wait = RESTART_DELAYS_MS[Math.min(failures, RESTART_DELAYS_MS.length) - 1] ?? 0;
+        log.warn({ wait }, 'datapath gone: starting it again');
+        await delay(wait, undefined, { signal, ref: false }).catch(() => undefined);
+        if (signal.aborted) return;
+        try {
+          await this.#connect();
+        } catch (error) {
+          failures += 1;
+          this.#handle = undefined;
+          this.#reason = errorText(error);
+          log.error({ err: error }, 'datapath not started');
+        }
+      }
+    }
+  }
+
+  /** Resolves when the connection has ended, or the datapath has not answered for too long. */
+  async #untilGone(): Promise<void> {
+    const client = this.#handle?.client;
+    if (client === undefined) return;
+    const gone = new AbortController();
+    void client.closed.then(() => gone.abort());
+    const stop = AbortSignal.any([gone.signal, this.#stop.signal]);
+    while (!stop.aborted) {
+      await delay(HEARTBEAT_MS, undefined, { signal: stop, ref: false }).catch(() => undefined);
+      if (stop.aborted) return;
+      try {
+        await client.call('status', {}, { timeoutMs: HEARTBEAT_TIMEOUT_MS });
+      } catch (error) {
+        this.#options.log.error({ err: error }, 'datapath does not answer');
+        await client.close();
+        return;
+      }
+    }
+  }
+}

@@ -1,0 +1,351 @@
+/** Guests that leave this place: one handoff at a time for each, as the source. */
+import { randomUUID } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { HandoffProgress as ApiProgress, PlaceRef } from '../api/index.ts';
+import { SojournError } from '../common/index.ts';
+import { compatibilityProblems } from '../guest/index.ts';
+import type { GuestSpec } from '../guest/spec.ts';
+import {
+  type HandoffProgress,
+  type HandoffResult,
+  recoverSourceHandoff,
+  runSource,
+  type SourceOptions,
+} from '../handoff/index.ts';
+import type { DatapathSupervisor } from './datapath-supervisor.ts';
+import type { GuestFiles } from './guest-files.ts';
+import type { Guests } from './guests.ts';
+import type { Journal } from './journal.ts';
+import type { Machine } from './machine.ts';
+import { anchoredSettings, departedSettings } from './mapping.ts';
+import type { HandoffSummary } from './peer-messages.ts';
+import type { Places } from './places.ts';
+import type { RegistryService } from './registry-service.ts';
+
+/** While in doubt the other place is asked again and again; a look for a session takes this long at most, ms. */
+const CONNECT_LIMIT_MS = 30_000;
+
+export interface Departure {
+  readonly handoffId: string;
+  readonly to: PlaceRef;
+  readonly since: Date;
+  progress: ApiProgress;
+  /** The seal is written and not answered. */
+  inDoubt: boolean;
+  readonly cancel: AbortController;
+  /** What a person decides when the other place does not answer. */
+  readonly decision: PromiseWithResolvers<'keep-here' | 'give-up-here'>;
+  /** Resolves when it is settled where the guest is. */
+  readonly settled: PromiseWithResolvers<void>;
+}
+
+export interface DeparturesOptions {
+  readonly guests: Guests;
+  readonly files: GuestFiles;
+  readonly machine: Machine;
+  readonly journal: Journal;
+  readonly places: Places;
+  readonly registry: RegistryService;
+  readonly datapath: DatapathSupervisor;
+  readonly log: Logger;
+  readonly changed: (guestId: string) => void;
+}
+
+export class Departures {
+  readonly #options: DeparturesOptions;
+  readonly #departures = new Map<string, Departure>();
+
+  constructor(options: DeparturesOptions) {
+    this.#options = options;
+  }
+
+  find(guestId: string): Departure | undefined {
+    return this.#departures.get(guestId);
+  }
+
+  /**
+   * Hands a running guest over and returns when it runs there. @throws SojournError why it stayed: `not-running`,
+   * `handoff-under-way`, `not-paired`, `peer-unreachable`, `handoff-*`, or all problems of the preflight
+   */
+  async start(
+    spec: GuestSpec,
+    to: PlaceRef,
+    options: { readonly signal: AbortSignal; readonly onProgress: (progress: ApiProgress) => void },
+  ): Promise<HandoffSummary> {
+    const { guests, journal, places } = this.#options;
+    const trigger = Date.now();
+    this.#requireMovable(spec, to);
+    const ownership = journal.ownership(spec.id);
+    if (ownership.kind !== 'here') throw notHere(spec);
+    const departure = this.#begin(spec, randomUUID(), to);
+    const stop = () => departure.cancel.abort();
+    options.signal.addEventListener('abort', stop, { once: true });
+    try {
+      await places.connected(to.id, departure.cancel.signal);
+      const live = guests.live(spec.id);
+      if (live === undefined) throw notRunning(spec);
+      const result = await this.#withDirectory(spec, (directory) =>
+        runSource({
+          ...this.#sourceOptions(spec, departure, ownership.epoch, directory, options.onProgress),
+          guest: { qmp: live.process.qmp, destroyCopy: () => guests.discard(spec) },
+        }),
+      );
+      await this.#settle(spec, to, result);
+      if (result.outcome === 'stayed') throw stayed(spec, to, result);
+      return summarize(result, trigger);
+    } finally {
+      options.signal.removeEventListener('abort', stop);
+      this.#end(spec, departure);
+    }
+  }
+
+  /** Cancels the handoff under way; without effect from the seal on. @throws SojournError `no-handoff` */
+  cancel(spec: GuestSpec): void {
+    const departure = this.#departures.get(spec.id);
+    if (departure === undefined)
+      throw new SojournError({
+        kind: 'conflict',
+        code: 'no-handoff',
+        message: `No handoff of ${spec.name} is under way`,
+        remedy: 'See "sojourn status"',
+      });
+    departure.cancel.abort();
+  }
+
+  /** Goes on with a handoff that a restart of the agent interrupted. Returns when it is settled. */
+  async recover(spec: GuestSpec, handoffId: string, peer: string, epoch: number): Promise<void> {
+    const { guests, places, log } = this.#options;
+    const to = places.ref(peer);
+    const departure = this.#begin(spec, handoffId, to);
+    try {
+      const live = guests.live(spec.id);
+      const result = await this.#withDirectory(spec, (directory) =>
+        recoverSourceHandoff({
+          ...this.#sourceOptions(spec, departure, epoch, directory, () => undefined),
+          guest:
+            live === undefined
+              ? undefined
+              : { qmp: live.process.qmp, destroyCopy: () => guests.discard(spec) },
+        }),
+      );
+      log.info({ guest: spec.name, handoffId, outcome: result?.outcome }, 'handoff recovered');
+      if (result !== undefined) await this.#settle(spec, to, result);
+    } finally {
+      this.#end(spec, departure);
+    }
+  }
+
+  #requireMovable(spec: GuestSpec, to: PlaceRef): void {
+    const { guests, places } = this.#options;
+    if (to.id === places.self.id)
+      throw new SojournError({
+        kind: 'conflict',
+        code: 'already-there',
+        message: `${spec.name} is at ${to.name} already`,
+        remedy: 'Name another place; see "sojourn places"',
+      });
+    if (this.#departures.has(spec.id))
+      throw new SojournError({
+        kind: 'conflict',
+        code: 'handoff-under-way',
+        message: `A handoff of ${spec.name} is under way already`,
+        remedy: `Wait until it has ended, or cancel it with "sojourn handoff ${spec.name} --cancel"`,
+      });
+    if (guests.live(spec.id)?.phase.kind !== 'running') throw notRunning(spec);
+  }
+
+  #begin(spec: GuestSpec, handoffId: string, to: PlaceRef): Departure {
+    const since = new Date();
+    const departure: Departure = {
+      handoffId,
+      to,
+      since,
+      progress: idleProgress(since.getTime()),
+      inDoubt: false,
+      cancel: new AbortController(),
+      decision: Promise.withResolvers(),
+      settled: Promise.withResolvers(),
+    };
+    this.#departures.set(spec.id, departure);
+    this.#options.changed(spec.id);
+    return departure;
+  }
+
+  #end(spec: GuestSpec, departure: Departure): void {
+    this.#departures.delete(spec.id);
+    departure.settled.resolve();
+    this.#options.changed(spec.id);
+  }
+
+  #sourceOptions(
+    spec: GuestSpec,
+    departure: Departure,
+    epoch: number,
+    directory: string,
+    onProgress: (progress: ApiProgress) => void,
+  ): Omit<SourceOptions, 'guest'> {
+    const { places, journal, machine, datapath, log } = this.#options;
+    const { to, handoffId, cancel } = departure;
+    return {
+      handoffId,
+      spec,
+      epoch,
+      peer: to.id,
+      connect: (signal) => untilConnected(places, to.id, signal),
+      datapath: {
+        beginSwitchover: async (request) => {
+          await datapath.client.call('beginSwitchover', request);
+        },
+        abortSwitchover: async (request) => {
+          await datapath.client.call('abortSwitchover', request);
+        },
+        commitSwitchover: async (request) => {
+          await datapath.client.call('commitSwitchover', request);
+        },
+        reclaim: async (request) => {
+          await datapath.client.call('reclaim', request);
+        },
+      },
+      journal,
+      directory,
+      wayBack: async () =>
+        compatibilityProblems(spec, await machine.capabilities(), {
+          placeName: `${places.self.name}, for the way back`,
+          memoryReserved: true,
+        }),
+      onProgress: (progress) => {
+        departure.progress = toApiProgress(progress, departure.progress);
+        departure.inDoubt = progress.phase === 'in-doubt';
+        onProgress(departure.progress);
+        this.#options.changed(spec.id);
+      },
+      signal: cancel.signal,
+      now: Date.now,
+      log,
+    };
+  }
+
+  /** Mapping and registry follow what the two journals have decided. */
+  async #settle(spec: GuestSpec, to: PlaceRef, result: HandoffResult): Promise<void> {
+    const { registry, datapath, places, guests } = this.#options;
+    const self = places.self.id;
+    if (result.outcome === 'handed-over') {
+      const { epoch } = result;
+      datapath.remember(departedSettings(spec, { epoch, self, place: to.id }));
+      registry.locate(spec.home, spec.id, to.id, epoch);
+      return;
+    }
+    const settings = datapath.settingsOf(spec.id);
+    if (settings !== undefined) datapath.remember({ ...settings, epoch: result.epoch });
+    registry.locate(spec.home, spec.id, self, result.epoch);
+    if (result.guest === 'gone') {
+      const record = registry.list().find(({ guestId }) => guestId === spec.id);
+      if (record !== undefined) await datapath.setGuest(anchoredSettings(record, self));
+    }
+    guests.emit('changed', spec.id);
+  }
+
+  async #withDirectory<Result>(
+    spec: GuestSpec,
+    action: (directory: string) => Promise<Result>,
+  ): Promise<Result> {
+    const directory = join(this.#options.files.directory(spec), 'out');
+    await rm(directory, { recursive: true, force: true });
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    try {
+      return await action(directory);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  }
+}
+
+/** Keeps looking for a session until the signal says that it is not needed any more. */
+async function untilConnected(places: Places, peer: string, signal: AbortSignal) {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_LIMIT_MS)]);
+  return places.connected(peer, limit);
+}
+
+export function idleProgress(startedAtMs: number): ApiProgress {
+  return {
+    phase: 'preflight',
+    startedAtMs,
+    bytesDone: 0,
+    bytesTotal: null,
+    bytesPerSecond: null,
+    etaMs: null,
+    residueBytes: null,
+  };
+}
+
+function toApiProgress(progress: HandoffProgress, before: ApiProgress): ApiProgress {
+  return {
+    phase: progress.phase,
+    startedAtMs: progress.phase === before.phase ? before.startedAtMs : Date.now(),
+    bytesDone: progress.bytesDone,
+    bytesTotal: progress.bytesTotal === 0 ? null : progress.bytesTotal,
+    bytesPerSecond: progress.bytesPerSecond === 0 ? null : progress.bytesPerSecond,
+    etaMs: progress.etaMs,
+    residueBytes: progress.residueBytes,
+    ...(progress.notice === null ? {} : { note: progress.notice }),
+  };
+}
+
+function summarize(result: HandoffResult, trigger: number): HandoffSummary {
+  const { times, phases } = result;
+  const end = phases.at(-1)?.endedAt ?? Date.now();
+  // The destination's clock may differ: its word on when the guest ran is bounded by our own times around it.
+  const runningAt = Math.min(
+    Math.max(times.runningAt ?? end, times.sealedAt ?? trigger),
+    times.answeredAt ?? end,
+  );
+  return {
+    handoffId: result.handoffId,
+    kind: 'cold',
+    triggerToRunningMs: Math.max(0, runningAt - trigger),
+    pauseMs: Math.max(0, runningAt - (times.stoppedAt ?? runningAt)),
+    bytesOnLink: result.bytesOnLink,
+    epoch: result.epoch,
+    phases: phases.map(({ name, startedAt, endedAt }) => ({
+      name,
+      ms: Math.max(0, (endedAt ?? end) - startedAt),
+    })),
+  };
+}
+
+function stayed(spec: GuestSpec, to: PlaceRef, result: HandoffResult): SojournError {
+  const { reason } = result;
+  const where =
+    result.guest === 'gone'
+      ? 'it is still here, but its QEMU has ended'
+      : 'it goes on here as if nothing had happened';
+  const cancelled = reason?.code === 'handoff-cancelled';
+  return new SojournError({
+    kind: cancelled ? 'cancelled' : 'requirement',
+    code: reason?.code ?? 'handoff-failed',
+    message: `${spec.name} was not handed to ${to.name}: ${reason?.message ?? 'it failed'}; ${where}`,
+    ...(cancelled
+      ? {}
+      : { remedy: 'Mend the cause and try again; "sojourn doctor" helps to find it' }),
+  });
+}
+
+function notHere(spec: GuestSpec): SojournError {
+  return new SojournError({
+    kind: 'conflict',
+    code: 'guest-elsewhere',
+    message: `${spec.name} is not at this place`,
+    remedy: 'See "sojourn guest list" for where it is',
+  });
+}
+
+function notRunning(spec: GuestSpec): SojournError {
+  return new SojournError({
+    kind: 'conflict',
+    code: 'not-running',
+    message: `${spec.name} is not running, and only a running guest can be handed over`,
+    remedy: `Start it with "sojourn guest start ${spec.name}"`,
+  });
+}

@@ -1,0 +1,255 @@
+/** What a person asks of a guest at this place: create, start, stop, delete, more room, a decision in doubt. */
+import { randomUUID } from 'node:crypto';
+import type { CallInput, RecoverAction } from '../api/index.ts';
+import { SojournError } from '../common/index.ts';
+import { freezeAbi } from '../guest/index.ts';
+import type { GuestSpec } from '../guest/spec.ts';
+import { blobsOf, type ImageStore } from '../images/index.ts';
+import type { DatapathSupervisor } from './datapath-supervisor.ts';
+import type { Departures } from './departures.ts';
+import type { GuestFiles } from './guest-files.ts';
+import type { Guests } from './guests.ts';
+import type { Journal } from './journal.ts';
+import type { Machine } from './machine.ts';
+import { anchoredSettings, localSettings } from './mapping.ts';
+import type { Places } from './places.ts';
+import type { RegistryService } from './registry-service.ts';
+import type { GuestStore, StoredGuest } from './state/guest-store.ts';
+
+const DEFAULT_OVERLAY_LIMIT_BYTES = 2 * 1024 ** 3;
+
+export interface GuestLifeOptions {
+  readonly store: GuestStore;
+  readonly journal: Journal;
+  readonly guests: Guests;
+  readonly files: GuestFiles;
+  readonly images: ImageStore;
+  readonly machine: Machine;
+  readonly places: Places;
+  readonly registry: RegistryService;
+  readonly datapath: DatapathSupervisor;
+  readonly departures: Departures;
+  readonly netSocket: (spec: GuestSpec) => string;
+}
+
+export class GuestLife {
+  readonly #options: GuestLifeOptions;
+
+  constructor(options: GuestLifeOptions) {
+    this.#options = options;
+  }
+
+  /** @throws SojournError `guest-exists`, `image-unknown`, `image-*`, `qemu-*`, `no-home-site`, `peer-unreachable` */
+  async create(request: CallInput<'guest.create'>): Promise<GuestSpec> {
+    const { store, journal, images, machine, registry } = this.#options;
+    if (store.list().some(({ spec }) => spec.name === request.name)) throw nameTaken(request.name);
+    const image = await images.find(request.image);
+    for (const { digest } of blobsOf(image)) await images.verify(digest);
+    const [qemu, verdict] = [await machine.qemu(), await machine.verdict()];
+    const { abi } = freezeAbi({
+      qemu,
+      accelerator: request.accelerator ?? verdict.accelerator,
+      boot: image.boot,
+      disks: image.disks,
+      vcpus: request.vcpus ?? image.defaults.vcpus,
+      memoryMiB: request.memoryMiB ?? image.defaults.memoryMiB,
+    });
+    const id = randomUUID();
+    const home = registry.chooseHome();
+    const network = await registry.allocate(home, {
+      guestId: id,
+      guestName: request.name,
+      mac: abi.mac,
+    });
+    const spec: GuestSpec = {
+      id,
+      name: request.name,
+      abi,
+      network,
+      home,
+      overlayLimitBytes: request.overlayLimitBytes ?? DEFAULT_OVERLAY_LIMIT_BYTES,
+      overlayStorage: request.overlayStorage ?? 'memory',
+      createdAt: new Date().toISOString(),
+    };
+    try {
+      store.put({
+        spec,
+        intent: 'stopped',
+        process: null,
+        disks: [],
+        crash: null,
+        since: spec.createdAt,
+      });
+      await journal.append({ type: 'guest-created', guestId: id, epoch: 1, at: Date.now() });
+    } catch (error) {
+      store.remove(id);
+      await registry.free(home, id);
+      throw error;
+    }
+    return spec;
+  }
+
+  /** @throws SojournError `guest-elsewhere`, `guest-in-doubt`, `already-running`, or as `Guests.start` */
+  async start(stored: StoredGuest): Promise<void> {
+    const { guests, datapath, places, netSocket } = this.#options;
+    const { spec } = stored;
+    const epoch = this.#epochHere(spec);
+    if (guests.live(spec.id) !== undefined)
+      throw new SojournError({
+        kind: 'conflict',
+        code: 'already-running',
+        message: `${spec.name} is running already`,
+        remedy: 'See "sojourn guest show" for its state',
+      });
+    const socket = netSocket(spec);
+    await datapath.setGuest(
+      localSettings(spec, { epoch, self: places.self.id, socket, held: false }),
+    );
+    try {
+      await guests.start(spec);
+    } catch (error) {
+      await this.#unmap(spec);
+      throw error;
+    }
+  }
+
+  /** @throws SojournError `not-running`, `handoff-under-way` */
+  async stop(stored: StoredGuest, force: boolean): Promise<void> {
+    const { guests } = this.#options;
+    const { spec } = stored;
+    this.#epochHere(spec);
+    this.#requireStill(spec);
+    if (guests.live(spec.id) === undefined)
+      throw new SojournError({
+        kind: 'conflict',
+        code: 'not-running',
+        message: `${spec.name} is not running`,
+        remedy: 'Nothing needs to be done',
+      });
+    await guests.stop(spec.id, force);
+    await this.#unmap(spec);
+  }
+
+  /** Removes the guest with its disks. @throws SojournError `guest-running`, `guest-elsewhere`, `peer-unreachable` */
+  async delete(stored: StoredGuest, force: boolean): Promise<void> {
+    const { guests, files, journal, registry, datapath, store } = this.#options;
+    const { spec } = stored;
+    this.#epochHere(spec);
+    this.#requireStill(spec);
+    if (guests.live(spec.id) !== undefined) {
+      if (!force)
+        throw new SojournError({
+          kind: 'conflict',
+          code: 'guest-running',
+          message: `${spec.name} is running`,
+          remedy: `Stop it with "sojourn guest stop ${spec.name}", or delete it with --force`,
+        });
+      await guests.stop(spec.id, true);
+    }
+    await registry.free(spec.home, spec.id);
+    await journal.append({ type: 'guest-deleted', guestId: spec.id, at: Date.now() });
+    await files.remove(spec, stored.disks);
+    store.remove(spec.id);
+    await datapath.removeGuest(spec.id);
+  }
+
+  /** Gives the overlays more room. @throws SojournError `guest-elsewhere`, `overlay-limit-small` */
+  async limit(stored: StoredGuest, limitBytes: number): Promise<void> {
+    this.#epochHere(stored.spec);
+    this.#requireStill(stored.spec);
+    await this.#options.guests.raiseLimit(stored, limitBytes);
+  }
+
+  /** What an in-doubt guest is, and what each decision would mean. @throws SojournError `not-in-doubt` */
+  explain(stored: StoredGuest): {
+    explanation: string;
+    choices: { action: RecoverAction; consequence: string }[];
+  } {
+    const { journal, places } = this.#options;
+    const { spec } = stored;
+    const ownership = journal.ownership(spec.id);
+    if (ownership.kind !== 'in-doubt') throw notInDoubt(spec);
+    const there = places.ref(ownership.peer).name;
+    return {
+      explanation: `${spec.name} was given to ${there} and ${there} has not confirmed. Its copy here stays paused; as soon as ${there} answers this settles itself.`,
+      choices: [
+        {
+          action: 'keep-here',
+          consequence: `It goes on here. If ${there} took it over as well, it runs twice under one address and its disks part ways: choose this only when you know that ${there} does not run it.`,
+        },
+        {
+          action: 'give-up-here',
+          consequence: `The paused copy here is destroyed. If ${there} did not take it over, what it did since its last stop is lost.`,
+        },
+      ],
+    };
+  }
+
+  /** Carries out a person's decision about an in-doubt guest. */
+  async decide(stored: StoredGuest, decision: RecoverAction): Promise<void> {
+    const { journal, departures } = this.#options;
+    const { spec } = stored;
+    const ownership = journal.ownership(spec.id);
+    const departure = departures.find(spec.id);
+    if (ownership.kind !== 'in-doubt' || departure === undefined) throw notInDoubt(spec);
+    departure.decision.resolve(decision);
+    await departure.settled.promise;
+  }
+
+  #epochHere(spec: GuestSpec): number {
+    const { journal, places } = this.#options;
+    const ownership = journal.ownership(spec.id);
+    if (ownership.kind === 'here') return ownership.epoch;
+    if (ownership.kind === 'in-doubt')
+      throw new SojournError({
+        kind: 'conflict',
+        code: 'guest-in-doubt',
+        message: `It is not known yet whether ${places.ref(ownership.peer).name} took ${spec.name} over`,
+        remedy: `See "sojourn guest recover ${spec.name}"`,
+      });
+    const where =
+      ownership.kind === 'elsewhere' ? places.ref(ownership.place).name : 'another place';
+    throw new SojournError({
+      kind: 'conflict',
+      code: 'guest-elsewhere',
+      message: `${spec.name} is at ${where}`,
+      remedy: `Bring it here with "sojourn handoff ${spec.name} --to ${places.self.name}", or do this there`,
+    });
+  }
+
+  #requireStill(spec: GuestSpec): void {
+    if (this.#options.departures.find(spec.id) === undefined) return;
+    throw new SojournError({
+      kind: 'conflict',
+      code: 'handoff-under-way',
+      message: `A handoff of ${spec.name} is under way`,
+      remedy: `Wait until it has ended, or cancel it with "sojourn handoff ${spec.name} --cancel"`,
+    });
+  }
+
+  /** Nothing listens at the guest's addresses: whoever sends to them is told so. */
+  async #unmap(spec: GuestSpec): Promise<void> {
+    const { registry, datapath, places } = this.#options;
+    const record = registry.list().find(({ guestId }) => guestId === spec.id);
+    if (record === undefined) await datapath.removeGuest(spec.id);
+    else await datapath.setGuest(anchoredSettings(record, places.self.id));
+  }
+}
+
+function nameTaken(name: string): SojournError {
+  return new SojournError({
+    kind: 'conflict',
+    code: 'guest-exists',
+    message: `There is already a guest named ${name} here`,
+    remedy: 'Choose another name, or delete that guest',
+  });
+}
+
+function notInDoubt(spec: GuestSpec): SojournError {
+  return new SojournError({
+    kind: 'conflict',
+    code: 'not-in-doubt',
+    message: `Nothing about ${spec.name} is in doubt`,
+    remedy: 'See "sojourn guest show" for its state',
+  });
+}

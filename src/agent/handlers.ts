@@ -1,0 +1,319 @@
+/** The API's calls, each carried out by the part of the agent that it is about. */
+import { type EventEmitter, once } from 'node:events';
+import {
+  type AgentInfo,
+  type CallContext,
+  type GuestView,
+  type Handlers,
+  type HandoffResult,
+  type ImageView,
+  type PlaceRef,
+  resolveReference,
+  type Status,
+} from '../api/index.ts';
+import { SojournError } from '../common/index.ts';
+import { guestPaths } from '../guest/index.ts';
+import { blobsOf, type ImageManifest, type ImageStore } from '../images/index.ts';
+import type { Arrivals } from './arrivals.ts';
+import type { DatapathSupervisor } from './datapath-supervisor.ts';
+import type { Departures } from './departures.ts';
+import type { GuestFiles } from './guest-files.ts';
+import type { GuestLife } from './guest-life.ts';
+import type { Guests } from './guests.ts';
+import type { Journal } from './journal.ts';
+import type { Machine } from './machine.ts';
+import { type HandoffSummary, peerCalls, REQUEST_MS } from './peer-messages.ts';
+import type { Places } from './places.ts';
+import type { RegistryService } from './registry-service.ts';
+import type { GuestStore, StoredGuest } from './state/guest-store.ts';
+import { datapathView, guestView } from './views.ts';
+import type { Whereabouts } from './whereabouts.ts';
+
+/** Changes that come together are told together, ms. */
+const WATCH_SETTLE_MS = 100;
+/** Figures such as rates move without an event; a watcher sees them this often, ms. */
+const WATCH_INTERVAL_MS = 1_000;
+
+export interface HandlerParts {
+  readonly info: () => AgentInfo;
+  readonly store: GuestStore;
+  readonly journal: Journal;
+  readonly guests: Guests;
+  readonly files: GuestFiles;
+  readonly images: ImageStore;
+  readonly machine: Machine;
+  readonly places: Places;
+  readonly registry: RegistryService;
+  readonly datapath: DatapathSupervisor;
+  readonly departures: Departures;
+  readonly arrivals: Arrivals;
+  readonly life: GuestLife;
+  readonly whereabouts: Whereabouts;
+  /** Emits `change` whenever a view may have changed. */
+  readonly changes: EventEmitter<{ change: [] }>;
+  /** Begins to end the agent; resolves at once. */
+  readonly stop: (guests: 'keep' | 'stop') => Promise<string[]>;
+}
+
+export function createHandlers(parts: HandlerParts): Handlers {
+  const { store, guests, images, places, life, departures, files } = parts;
+  const find = (reference: string): StoredGuest => {
+    const known = store.list();
+    const { id } = resolveReference(
+      'guest',
+      reference,
+      known.map(({ spec }) => spec),
+    );
+    return known.find(({ spec }) => spec.id === id) as StoredGuest;
+  };
+  const view = (stored: StoredGuest) => viewOf(parts, stored);
+  const viewAgain = async (id: string) => {
+    const stored = store.find(id);
+    if (stored === undefined) throw new Error(`guest ${id} is gone`);
+    return view(stored);
+  };
+
+  return {
+    'agent.info': async () => parts.info(),
+    'agent.stop': async ({ guests: what }) => ({ guestsLeftRunning: await parts.stop(what) }),
+
+    'guest.create': async (request) => viewAgain((await life.create(request)).id),
+    'guest.start': async ({ guest }) => {
+      const stored = find(guest);
+      await life.start(stored);
+      return viewAgain(stored.spec.id);
+    },
+    'guest.stop': async ({ guest, force }) => {
+      const stored = find(guest);
+      await life.stop(stored, force);
+      return viewAgain(stored.spec.id);
+    },
+    'guest.list': async () => Promise.all(store.list().map(view)),
+    'guest.show': async ({ guest }) => view(find(guest)),
+    'guest.console': async ({ guest }) => {
+      const { spec } = find(guest);
+      if (guests.live(spec.id) === undefined) throw notRunningHere(await view(find(guest)));
+      return {
+        guest: spec.name,
+        socketPath: guestPaths(files.directory(spec)).consoleSocket,
+      };
+    },
+    'guest.limit': async ({ guest, overlayLimitBytes }) => {
+      const stored = find(guest);
+      await life.limit(stored, overlayLimitBytes);
+      return viewAgain(stored.spec.id);
+    },
+    'guest.delete': async ({ guest, force }) => {
+      const stored = find(guest);
+      await life.delete(stored, force);
+      return { guest: stored.spec.name };
+    },
+    'guest.recover': async ({ guest, action }) => {
+      const stored = find(guest);
+      const { explanation, choices } = life.explain(stored);
+      if (action !== undefined) await life.decide(stored, action);
+      return {
+        guest: await viewAgain(stored.spec.id),
+        explanation,
+        choices,
+        done: action ?? null,
+      };
+    },
+
+    'image.import': async ({ path }, context) => {
+      const manifest = await images.import(path, {
+        signal: context.signal,
+        onProgress: (progress) => context.emit(progress),
+      });
+      return imageView(manifest);
+    },
+    'image.list': async () => (await images.list()).map(imageView),
+
+    'handoff.start': async ({ guest, to }, context) => {
+      const stored = find(guest);
+      return handOff(parts, stored, places.resolve(to), context);
+    },
+    'handoff.cancel': async ({ guest }) => {
+      const { spec } = find(guest);
+      const arrival = parts.arrivals.find(spec.id);
+      if (departures.find(spec.id) === undefined && arrival !== undefined) {
+        const session = await places.connected(arrival.from.id);
+        const options = { timeoutMs: REQUEST_MS };
+        await peerCalls.call(session, 'guest.cancel-request', { guestId: spec.id }, options);
+      } else departures.cancel(spec);
+      return { guest: await viewAgain(spec.id) };
+    },
+
+    'place.list': async () => places.views(),
+    'place.invite': async (request) => places.invite(request),
+    'place.pair': async ({ invite, name }) => places.pair(invite, name),
+    'place.forget': async ({ place }) => {
+      const ref = places.resolve(place);
+      if (ref.id === places.self.id)
+        throw new SojournError({
+          kind: 'usage',
+          code: 'place-self',
+          message: 'A place cannot forget itself',
+          remedy: 'Name another place; see "sojourn places"',
+        });
+      await places.forget(ref.id);
+      return ref;
+    },
+
+    status: async () => statusOf(parts),
+    'status.watch': async (_input, { emit, signal }) => {
+      while (!signal.aborted) {
+        emit(await statusOf(parts));
+        await nextChange(parts.changes, signal);
+      }
+      return {};
+    },
+  };
+}
+
+/** Hands a guest over: from here, or, asked from the place that wants it back, from where it is. */
+async function handOff(
+  parts: HandlerParts,
+  stored: StoredGuest,
+  to: PlaceRef,
+  context: CallContext<'handoff.start'>,
+): Promise<HandoffResult> {
+  const { spec } = stored;
+  const { journal, places, departures, whereabouts, arrivals } = parts;
+  const guest = { id: spec.id, name: spec.name };
+  const ownership = journal.ownership(spec.id);
+  if (ownership.kind !== 'elsewhere') {
+    const summary = await departures.start(spec, to, {
+      signal: context.signal,
+      onProgress: (progress) => context.emit(progress),
+    });
+    return { ...withPhases(summary), guest, from: places.self, to };
+  }
+  const { place: from } = await whereabouts.of(spec, ownership.place);
+  if (from.id === to.id || to.id !== places.self.id) throw notFromHere(spec.name, from, to);
+  const session = await places.connected(from.id, context.signal);
+  const stop = () => {
+    peerCalls
+      .call(session, 'guest.cancel-request', { guestId: spec.id }, { timeoutMs: REQUEST_MS })
+      // Without an answer the request goes on, and its own answer tells how it ended.
+      .catch(() => undefined);
+  };
+  context.signal.addEventListener('abort', stop, { once: true });
+  const told = parts.changes;
+  const show = () => {
+    const arrival = arrivals.find(spec.id);
+    if (arrival !== undefined) context.emit(arrivals.progressOf(arrival));
+  };
+  told.on('change', show);
+  try {
+    const summary = await peerCalls.call(
+      session,
+      'guest.request',
+      { guestId: spec.id },
+      { timeoutMs: REQUEST_MS },
+    );
+    return { ...withPhases(summary), guest, from, to };
+  } finally {
+    told.off('change', show);
+    context.signal.removeEventListener('abort', stop);
+  }
+}
+
+function withPhases(summary: HandoffSummary): Omit<HandoffResult, 'guest' | 'from' | 'to'> {
+  return { ...summary, phases: summary.phases as HandoffResult['phases'] };
+}
+
+async function viewOf(parts: HandlerParts, stored: StoredGuest): Promise<GuestView> {
+  const { journal, guests, departures, arrivals, places, files, whereabouts } = parts;
+  const { spec } = stored;
+  const ownership = journal.ownership(spec.id);
+  const live = guests.live(spec.id);
+  return guestView({
+    stored,
+    ownership,
+    live,
+    busy: guests.isBusy(spec.id),
+    departure: departures.find(spec.id),
+    arrival: arrivals.find(spec.id),
+    home: places.ref(spec.home),
+    overlayBytes: await files.usage(stored.disks),
+    place: (id) => places.ref(id),
+    elsewhere:
+      ownership.kind === 'elsewhere' ? await whereabouts.of(spec, ownership.place) : undefined,
+  });
+}
+
+async function statusOf(parts: HandlerParts): Promise<Status> {
+  const { store, places, datapath, info } = parts;
+  const [guests, path] = await Promise.all([
+    Promise.all(store.list().map((stored) => viewOf(parts, stored))),
+    datapath.status(),
+  ]);
+  const agent = info();
+  const warnings: Status['warnings'] = (path?.problems ?? []).map((problem) => ({
+    code: problem.code,
+    severity: 'warning',
+    text: problem.message,
+    ...(problem.remedy === undefined ? {} : { remedy: problem.remedy }),
+    since: agent.startedAt,
+    showAfterMs: 0,
+  }));
+  return {
+    at: new Date().toISOString(),
+    agent,
+    guests,
+    places: places.views(),
+    datapath: datapathView(datapath.process, path, (id) => places.ref(id)),
+    warnings,
+  };
+}
+
+async function nextChange(
+  changes: EventEmitter<{ change: [] }>,
+  signal: AbortSignal,
+): Promise<void> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(WATCH_INTERVAL_MS)]);
+  await once(changes, 'change', { signal: limit }).catch(() => undefined);
+  if (signal.aborted) return;
+  await new Promise((resolve) => setTimeout(resolve, WATCH_SETTLE_MS));
+}
+
+function imageView(manifest: ImageManifest): ImageView {
+  return {
+    name: manifest.name,
+    architecture: manifest.architecture,
+    boot: manifest.boot.kind,
+    disks: manifest.disks.map(({ name, base, virtualBytes }) => ({
+      name,
+      digest: base.digest,
+      virtualBytes,
+    })),
+    bytes: blobsOf(manifest).reduce((sum, { bytes }) => sum + bytes, 0),
+    defaults: manifest.defaults,
+  };
+}
+
+function notFromHere(guest: string, from: PlaceRef, to: PlaceRef): SojournError {
+  const there = from.id === to.id;
+  return new SojournError({
+    kind: 'conflict',
+    code: there ? 'already-there' : 'guest-elsewhere',
+    message: there ? `${guest} is at ${to.name} already` : `${guest} is at ${from.name}, not here`,
+    remedy: there
+      ? 'Name another place; see "sojourn places"'
+      : `Bring it here first, or run the handoff at ${from.name}`,
+  });
+}
+
+function notRunningHere({ name, state }: GuestView): SojournError {
+  const where = state.kind === 'elsewhere' ? `runs at ${state.place.name}` : 'is not running';
+  return new SojournError({
+    kind: 'conflict',
+    code: state.kind === 'elsewhere' ? 'guest-elsewhere' : 'not-running',
+    message: `${name} ${where}, and its console is where it runs`,
+    remedy:
+      state.kind === 'elsewhere'
+        ? `Open the console at ${state.place.name}`
+        : `Start it with "sojourn guest start ${name}"`,
+  });
+}

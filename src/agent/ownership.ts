@@ -1,0 +1,93 @@
+/**
+ * Who owns a guest, read from this place's journal alone. Pure; the only other say is the other place's
+ * journal, asked when this one ends in a seal without an answer.
+ */
+import { z } from 'zod';
+import { guestId, placeId } from '../guest/spec.ts';
+import { ownershipRecord } from '../handoff/index.ts';
+
+/** Ownership records that are not part of a handoff. */
+const lifeRecord = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('guest-created'), guestId, epoch: z.literal(1), at: z.number() }),
+  z.object({ type: z.literal('guest-deleted'), guestId, at: z.number() }),
+  /** A person decided an in-doubt handoff, warned of what it means if the other place runs the guest. */
+  z.object({
+    type: z.literal('guest-forced'),
+    guestId,
+    handoffId: z.uuid(),
+    epoch: z.int().positive(),
+    decision: z.enum(['keep-here', 'give-up-here']),
+    peer: placeId,
+    at: z.number(),
+  }),
+]);
+
+export const journalRecord = z.union([lifeRecord, ownershipRecord]);
+export type JournalRecord = z.infer<typeof journalRecord>;
+
+export type Ownership =
+  /** Never ours, or deleted. */
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'here'; readonly epoch: number; readonly since: number }
+  /** A seal was written and no answer is on record: it stays paused here until one is. */
+  | {
+      readonly kind: 'in-doubt';
+      readonly epoch: number;
+      readonly handoffId: string;
+      readonly peer: string;
+      readonly since: number;
+    }
+  | {
+      readonly kind: 'elsewhere';
+      readonly epoch: number;
+      readonly place: string;
+      readonly since: number;
+    };
+
+/** Folds the records of one guest, oldest first. */
+export function ownershipOf(records: readonly JournalRecord[]): Ownership {
+  let owned: Ownership = { kind: 'unknown' };
+  let beforeSeal: Ownership = owned;
+  for (const record of records) {
+    const since = record.at;
+    switch (record.type) {
+      case 'guest-created':
+        owned = { kind: 'here', epoch: record.epoch, since };
+        break;
+      case 'guest-deleted':
+        owned = { kind: 'unknown' };
+        break;
+      case 'handoff-sealed':
+        beforeSeal = owned;
+        owned = {
+          kind: 'in-doubt',
+          epoch: record.epoch,
+          handoffId: record.handoffId,
+          peer: record.peer,
+          since,
+        };
+        break;
+      case 'handoff-aborted':
+        if (owned.kind === 'in-doubt' && owned.handoffId === record.handoffId) owned = beforeSeal;
+        break;
+      case 'handoff-released':
+        owned = { kind: 'elsewhere', epoch: record.epoch, place: record.peer, since };
+        break;
+      case 'handoff-reclaimed':
+      case 'incoming-claimed':
+        owned = { kind: 'here', epoch: record.epoch, since };
+        break;
+      case 'guest-forced':
+        owned =
+          record.decision === 'keep-here'
+            ? { kind: 'here', epoch: record.epoch, since }
+            : { kind: 'elsewhere', epoch: record.epoch, place: record.peer, since };
+        break;
+      case 'handoff-started':
+      case 'incoming-started':
+      case 'incoming-refused':
+        break;
+    }
+  }
+  return owned;
+}

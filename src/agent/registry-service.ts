@@ -1,0 +1,172 @@
+/**
+ * The registry of home addresses as the other parts of the agent see it: here on the site that anchors an
+ * address, or over a session with that site. Ownership never waits for it.
+ */
+import type { Logger } from 'pino';
+import { errorText, SojournError } from '../common/index.ts';
+import type { GuestNetwork } from '../guest/spec.ts';
+import type { HomeRecord, Registry } from '../mobility/index.ts';
+import type { Session } from '../transport/index.ts';
+import { peerCalls, QUESTION_MS } from './peer-messages.ts';
+import type { Places } from './places.ts';
+
+export interface RegistryServiceOptions {
+  /** Undefined where no home addresses are anchored. */
+  readonly registry: Registry | undefined;
+  readonly places: () => Places;
+  readonly log: Logger;
+  /** A guest anchored here has another place or epoch: the mapping has to follow. */
+  readonly moved: (record: HomeRecord) => void;
+}
+
+export class RegistryService {
+  readonly #options: RegistryServiceOptions;
+  /** What still has to be told to a home site, by guest; the newest epoch wins. */
+  readonly #untold = new Map<string, { home: string; place: string; epoch: number }>();
+
+  constructor(options: RegistryServiceOptions) {
+    this.#options = options;
+  }
+
+  get anchorsHere(): boolean {
+    return this.#options.registry !== undefined;
+  }
+
+  list(): HomeRecord[] {
+    return this.#options.registry?.list() ?? [];
+  }
+
+  /** The site that gives a new guest of this place its home: this place, or the first site it is paired with. */
+  chooseHome(): string {
+    const places = this.#options.places();
+    if (this.anchorsHere) return places.self.id;
+    const sites = places.all().filter(({ profile }) => profile === 'site');
+    const site = sites.find(({ id }) => places.session(id)?.state === 'connected') ?? sites[0];
+    if (site !== undefined) return site.id;
+    throw new SojournError({
+      kind: 'requirement',
+      code: 'no-home-site',
+      message: 'A guest needs a site that anchors its permanent address, and none is paired',
+      remedy:
+        'Run "sojourn invite" at a site and "sojourn pair" here; a site needs --hoa4 and --hoa6',
+    });
+  }
+
+  /** @throws SojournError `home-addresses-used-up`, `peer-unreachable`, ... */
+  async allocate(
+    home: string,
+    guest: { guestId: string; guestName: string; mac: string },
+  ): Promise<GuestNetwork> {
+    const { registry, places } = this.#options;
+    if (home === places().self.id && registry !== undefined)
+      return registry.allocate({ ...guest, place: home, at: new Date() });
+    const session = await places().connected(home);
+    const { network } = await peerCalls.call(session, 'registry.allocate', guest, {
+      timeoutMs: QUESTION_MS,
+    });
+    return network;
+  }
+
+  /** @throws SojournError `peer-unreachable`, `guest-not-yours` */
+  async free(home: string, guestId: string): Promise<void> {
+    const { registry, places } = this.#options;
+    if (home === places().self.id) {
+      registry?.free(guestId, home);
+      return;
+    }
+    const session = await places().connected(home);
+    await peerCalls.call(session, 'registry.free', { guestId }, { timeoutMs: QUESTION_MS });
+  }
+
+  /** Takes note that the guest is at `place`, or tells its home so, as soon as that can be reached. Never fails. */
+  locate(home: string, guestId: string, place: string, epoch: number): void {
+    const { registry, places } = this.#options;
+    if (home === places().self.id) {
+      const record = registry?.locate(guestId, place, epoch, new Date());
+      if (record !== undefined) this.#options.moved(record);
+      return;
+    }
+    const known = this.#untold.get(guestId);
+    if (known === undefined || known.epoch < epoch)
+      this.#untold.set(guestId, { home, place, epoch });
+    void this.tell(home);
+  }
+
+  /** A session with the home is up: what it does not know yet is told. */
+  async tell(home: string): Promise<void> {
+    const session = this.#options.places().session(home);
+    if (session?.state !== 'connected') return;
+    for (const [guestId, report] of this.#untold) {
+      if (report.home !== home) continue;
+      try {
+        const { place, epoch } = report;
+        const params = { guestId, place, epoch };
+        await peerCalls.call(session, 'registry.locate', params, { timeoutMs: QUESTION_MS });
+        if (this.#untold.get(guestId) === report) this.#untold.delete(guestId);
+      } catch (error) {
+        this.#options.log.warn({ guestId, home, reason: errorText(error) }, 'home not told');
+      }
+    }
+  }
+
+  /** Where a guest is by its home's knowledge; undefined when that cannot be asked. */
+  async find(
+    home: string,
+    guestId: string,
+  ): Promise<{ place: string; placeName: string; epoch: number } | undefined> {
+    const { registry, places } = this.#options;
+    if (home === places().self.id) {
+      const record = registry?.find(guestId);
+      return record && { ...record, placeName: places().ref(record.place).name };
+    }
+    const session = places().session(home);
+    if (session?.state !== 'connected') return undefined;
+    const options = { timeoutMs: QUESTION_MS };
+    const { record } = await peerCalls.call(session, 'registry.find', { guestId }, options);
+    return record ?? undefined;
+  }
+
+  /** Answers the registry's calls on a session. */
+  register(session: Session): void {
+    const { places } = this.#options;
+    const required = () => {
+      const { registry } = this.#options;
+      if (registry !== undefined) return registry;
+      throw new SojournError({
+        kind: 'requirement',
+        code: 'no-home-addresses',
+        message: `${places().self.name} anchors no home addresses`,
+        remedy: 'Start its agent with --profile site, --hoa4, --hoa6 and --tap',
+      });
+    };
+    const toWire = (record: HomeRecord | undefined) =>
+      record === undefined ? null : { ...record, placeName: places().ref(record.place).name };
+    peerCalls.handle(session, 'registry.allocate', async (guest) => {
+      const request = { ...guest, place: session.peer, at: new Date() };
+      const network = required().allocate(request);
+      const record = required().find(guest.guestId);
+      if (record !== undefined) this.#options.moved(record);
+      return { network };
+    });
+    peerCalls.handle(session, 'registry.free', async ({ guestId }) => {
+      required().free(guestId, session.peer);
+      return {};
+    });
+    peerCalls.handle(session, 'registry.find', async ({ guestId }) => ({
+      record: toWire(required().find(guestId)),
+    }));
+    peerCalls.handle(session, 'registry.locate', async ({ guestId, place, epoch }) => {
+      const known = required().find(guestId);
+      if (known !== undefined && known.epoch < epoch && known.place !== session.peer)
+        throw new SojournError({
+          kind: 'refused',
+          code: 'guest-not-yours',
+          message: `${places().ref(session.peer).name} does not have that guest`,
+          remedy: 'Only the place that has a guest can say where it goes',
+        });
+      const record = required().locate(guestId, place, epoch, new Date());
+      if (record !== undefined) this.#options.moved(record);
+      return { record: toWire(record) };
+    });
+  }
+}

@@ -1,0 +1,178 @@
+/** Turns what the agent knows into what the API tells. */
+import type { DatapathView, GuestState, GuestView, Notice, PlaceRef } from '../api/index.ts';
+import type { Status as DatapathStatus } from '../datapath/index.ts';
+import { migratability } from '../guest/index.ts';
+import type { GuestSpec } from '../guest/spec.ts';
+import type { Arrival } from './arrivals.ts';
+import { type Departure, idleProgress } from './departures.ts';
+import type { LiveGuest } from './guests.ts';
+import type { Ownership } from './ownership.ts';
+import type { StoredGuest } from './state/guest-store.ts';
+
+export interface GuestFacts {
+  readonly stored: StoredGuest;
+  readonly ownership: Ownership;
+  readonly live: LiveGuest | undefined;
+  readonly busy: boolean;
+  readonly departure: Departure | undefined;
+  readonly arrival: Arrival | undefined;
+  readonly home: PlaceRef;
+  readonly overlayBytes: number;
+  readonly place: (id: string) => PlaceRef;
+  /** What its home or its present place says of a guest that is elsewhere. */
+  readonly elsewhere: { readonly place: PlaceRef; readonly there: WhereaboutsState } | undefined;
+}
+
+export type WhereaboutsState = 'running' | 'paused' | 'stopped' | 'unknown';
+
+export function guestView(facts: GuestFacts): GuestView {
+  const { stored, ownership, home, live } = facts;
+  const { spec } = stored;
+  const { abi, network } = spec;
+  const held = stored.disks.length > 0 || ownership.kind === 'here';
+  return {
+    id: spec.id,
+    name: spec.name,
+    state: guestState(facts),
+    epoch: ownership.kind === 'unknown' ? 0 : ownership.epoch,
+    memoryMiB: abi.memoryMiB,
+    vcpus: abi.vcpus,
+    accelerator: abi.accelerator,
+    machine: abi.machine,
+    network: { hoa4: network.hoa4, hoa6Prefix: network.hoa6Prefix },
+    home,
+    overlay: held
+      ? {
+          storage: spec.overlayStorage,
+          usedBytes: facts.overlayBytes,
+          limitBytes: spec.overlayLimitBytes,
+        }
+      : null,
+    createdAt: spec.createdAt,
+    notices: notices(spec, live),
+  };
+}
+
+export function guestState(facts: GuestFacts): GuestState {
+  const { stored, ownership, live, departure, arrival, busy } = facts;
+  const since = (at: number) => new Date(at).toISOString();
+  if (ownership.kind === 'in-doubt')
+    return {
+      kind: 'in-doubt',
+      since: since(ownership.since),
+      handoffId: ownership.handoffId,
+      with: facts.place(ownership.peer),
+      explanation: `${facts.place(ownership.peer).name} was told to take the guest over and has not answered; it stays paused here until it does`,
+    };
+  if (departure !== undefined)
+    return {
+      kind: 'moving-out',
+      since: departure.since.toISOString(),
+      handoffId: departure.handoffId,
+      to: departure.to,
+      progress: departure.progress,
+    };
+  if (arrival !== undefined)
+    return {
+      kind: 'moving-in',
+      since: arrival.since.toISOString(),
+      handoffId: arrival.handoffId,
+      from: arrival.from,
+      progress: { ...idleProgress(arrival.since.getTime()), phase: 'prepare' },
+    };
+  if (ownership.kind === 'elsewhere')
+    return {
+      kind: 'elsewhere',
+      since: since(ownership.since),
+      place: facts.elsewhere?.place ?? facts.place(ownership.place),
+      there: facts.elsewhere?.there ?? 'unknown',
+    };
+  if (live !== undefined) return liveState(live);
+  if (busy) return { kind: 'starting', since: stored.since };
+  if (stored.crash !== null)
+    return {
+      kind: 'crashed',
+      since: stored.crash.at,
+      exitCode: stored.crash.code,
+      signal: stored.crash.signal,
+      reason: stored.crash.reason,
+    };
+  return { kind: 'stopped', since: stored.since };
+}
+
+function liveState(live: LiveGuest): GuestState {
+  const since = live.since.toISOString();
+  const { pid } = live.process.record.process;
+  switch (live.phase.kind) {
+    case 'starting':
+      return { kind: 'starting', since };
+    case 'running':
+      return { kind: 'running', since, pid };
+    case 'paused':
+      return { kind: 'paused', since, pid, reason: live.phase.reason, detail: live.phase.detail };
+    case 'incoming':
+      return { kind: 'paused', since, pid, reason: 'incoming' };
+    case 'stopping':
+      return { kind: 'stopping', since };
+  }
+}
+
+function notices(spec: GuestSpec, live: LiveGuest | undefined): Notice[] {
+  const found: Notice[] = [];
+  const { architecture, accelerator } = spec.abi;
+  const since = live?.since.toISOString() ?? spec.createdAt;
+  if (accelerator === 'tcg')
+    found.push({
+      code: 'software-emulation',
+      severity: 'info',
+      text: 'This guest runs in software emulation, which is much slower than KVM',
+      remedy: 'See "sojourn doctor" for why KVM is not used',
+      since,
+      showAfterMs: 0,
+    });
+  const verdict = migratability(architecture, accelerator, [10, 0, 0]);
+  if (!verdict.migratable)
+    found.push({
+      code: 'not-migratable',
+      severity: 'warning',
+      text: verdict.obstacle,
+      since: spec.createdAt,
+      showAfterMs: 0,
+    });
+  if (live?.phase.kind === 'paused')
+    found.push({
+      code: live.phase.reason,
+      severity: 'error',
+      text: `The guest is paused: ${live.phase.detail}`,
+      remedy:
+        live.phase.reason === 'overlay-limit'
+          ? `Give it more room with "sojourn guest limit ${spec.name} SIZE"; it then goes on where it was`
+          : 'Free some room on this host, then run "sojourn guest limit" with the present limit',
+      since,
+      showAfterMs: 0,
+    });
+  return found;
+}
+
+export function datapathView(
+  process: { pid: number; since: Date } | { reason: string },
+  status: DatapathStatus | undefined,
+  place: (id: string) => PlaceRef,
+): DatapathView {
+  if ('reason' in process) return { running: false, reason: process.reason };
+  if (status === undefined) return { running: false, reason: 'it does not answer' };
+  return {
+    running: true,
+    pid: process.pid,
+    since: process.since.toISOString(),
+    tap: status.tap?.name ?? null,
+    tunnels: status.tunnels.map(({ peer, connected, rttMs, counters }) => ({
+      peer: place(peer),
+      connected,
+      rttMs: rttMs ?? null,
+      bytesIn: counters.rxBytes,
+      bytesOut: counters.txBytes,
+    })),
+    drops: status.drops,
+  };
+}
