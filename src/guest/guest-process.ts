@@ -28,6 +28,8 @@ const START_TIMEOUT_MS = 30_000;
 const ADOPT_TIMEOUT_MS = 5_000;
 /** How often the end of an adopted process, which is nobody's child here, is looked for, once its QMP is closed. */
 const EXIT_POLL_MS = 50;
+/** A QEMU that does not answer this simplest question is not asked politely any more. */
+const STATUS_TIMEOUT_MS = 2_000;
 const QUIT_TIMEOUT_MS = 10_000;
 const KILL_TIMEOUT_MS = 10_000;
 /** Tail of QEMU's log read for the error message, characters. */
@@ -46,7 +48,11 @@ export interface GuestProcessOptions {
   /** Every QMP line with its time, for evidence. */
   readonly qmpLog?: (entry: QmpLogEntry) => void;
   readonly launcher?: Launcher;
+  /** Until QEMU answers, milliseconds. */
+  readonly timeoutMs?: number;
 }
+
+const statusSchema = z.object({ running: z.boolean(), status: z.string() });
 
 /** How a guest was brought to its end. */
 export type StopOutcome = 'powered-down' | 'quit' | 'killed';
@@ -94,7 +100,7 @@ export class GuestProcess {
     const { pid, ended } = launched;
     const dead = new AbortController();
     void ended.then(() => dead.abort(new QmpClosedError('QEMU ended')));
-    const connection = { timeoutMs: START_TIMEOUT_MS, ...logOption(options) };
+    const connection = { timeoutMs: options.timeoutMs ?? START_TIMEOUT_MS, ...logOption(options) };
     try {
       const qmp = await connectWhenReady(paths.qmpSocket, connection, dead.signal);
       const identity = pid === undefined ? undefined : await identifyProcess(pid);
@@ -104,7 +110,7 @@ export class GuestProcess {
       const record = { version: 1 as const, guestId: spec.id, process: identity, runtime };
       return new GuestProcess(qmp, record, ended, adjustment);
     } catch (error) {
-      if (!dead.signal.aborted && pid !== undefined) process.kill(pid, 'SIGKILL');
+      if (pid !== undefined) await endChild(pid);
       const { errorCode } = await ended;
       if (!(error instanceof QmpClosedError)) throw error;
       throw startError(runtime.binary, errorCode, await readFrom(paths.qemuLog, logStart), error);
@@ -124,7 +130,7 @@ export class GuestProcess {
     let qmp: QmpClient | undefined;
     try {
       qmp = await QmpClient.connect(qmpSocket, {
-        timeoutMs: ADOPT_TIMEOUT_MS,
+        timeoutMs: options.timeoutMs ?? ADOPT_TIMEOUT_MS,
         ...logOption(options),
       });
       const { UUID } = await qmp.query(z.object({ UUID: z.string() }), 'query-uuid');
@@ -143,8 +149,22 @@ export class GuestProcess {
     }
   }
 
-  /** Presses the guest's power button; the guest may take its time, or ignore it. */
+  /**
+   * Presses the guest's power button; the guest may take its time, or ignore it. Throws SojournError
+   * `guest-paused` when it cannot notice.
+   */
   async powerdown(): Promise<void> {
+    const { running, status } = await this.qmp.query(statusSchema, 'query-status', undefined, {
+      timeoutMs: STATUS_TIMEOUT_MS,
+    });
+    if (!running) {
+      throw new SojournError({
+        kind: 'conflict',
+        code: 'guest-paused',
+        message: `the guest is paused (${status}) and cannot shut itself down`,
+        remedy: 'Let it go on first, or stop it with --force',
+      });
+    }
     await this.qmp.execute('system_powerdown');
   }
 
@@ -165,15 +185,18 @@ export class GuestProcess {
     return within(this.exited, KILL_TIMEOUT_MS, 'SIGKILL');
   }
 
-  /** Politely, then firmly: power button for `graceMs`, QEMU's own end, SIGKILL. */
-  async stop(graceMs: number): Promise<StopOutcome> {
+  /**
+   * Politely, then firmly: power button for `graceMs` (not if the guest is paused), QEMU's own end, SIGKILL.
+   * Throws AggregateError when not even that ends it.
+   */
+  async stop(graceMs: number, quitMs = QUIT_TIMEOUT_MS): Promise<StopOutcome> {
     const errors: unknown[] = [];
     const ladder: [StopOutcome, () => Promise<unknown>][] = [
       [
         'powered-down',
         () => this.powerdown().then(() => within(this.exited, graceMs, 'power-down')),
       ],
-      ['quit', () => this.quit()],
+      ['quit', () => this.quit(quitMs)],
       ['killed', () => this.kill()],
     ];
     for (const [outcome, attempt] of ladder) {
@@ -196,6 +219,12 @@ export class GuestProcess {
   static async removeRuntime(runtime: Pick<GuestRuntime, 'directory'>): Promise<void> {
     await rm(runtime.directory, { recursive: true, force: true });
   }
+}
+
+/** Of a child that is not reaped yet, whose number can therefore not be anybody else's. */
+async function endChild(pid: number): Promise<void> {
+  const identity = await identifyProcess(pid);
+  if (identity !== undefined) await signalProcess(identity, 'SIGKILL');
 }
 
 async function goneWithoutParent(identity: ProcessIdentity, qmp: QmpClient): Promise<ExitInfo> {

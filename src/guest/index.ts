@@ -39,7 +39,14 @@ export {
   guestProcessRecord,
   type StopOutcome,
 } from './guest-process.ts';
-export type { ExitInfo, Launcher } from './launch.ts';
+export {
+  type ExitInfo,
+  type Launched,
+  type Launcher,
+  type LaunchOptions,
+  launchDetached,
+  protectFromOomKiller,
+} from './launch.ts';
 export { type Migratability, migratability } from './migratability.ts';
 export { type PlaceOptions, readPlaceCapabilities } from './place.ts';
 export {
@@ -50,6 +57,13 @@ export {
   type QemuCapabilities,
   type QemuVersion,
 } from './probe.ts';
+export {
+  identifyProcess,
+  isRunning,
+  type ProcessIdentity,
+  processIdentity,
+  signalProcess,
+} from './process-identity.ts';
 export {
   type QmpArguments,
   type QmpCallOptions,

@@ -1,17 +1,20 @@
 /**
- * Starts a process that outlives the agent, and the user's session if the system lets it: in a scope of the
- * user's service manager, else in a session of its own (setsid).
+ * Starts a process that outlives the agent, also when the agent is a service that is stopped with all its processes, and
+ * the user's session if the system lets it: in a scope of the service manager, else in a session of its own (setsid).
  */
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { open, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { execa } from 'execa';
 
+/** Exists where systemd is the service manager (sd_booted(3)). */
+const SYSTEMD_RUNS = '/run/systemd/system';
 const SYSTEMD_TIMEOUT_MS = 3_000;
 /** Wanted oom_score_adj (proc_pid_oom_score_adj(5)): others go first, but a runaway guest can still be ended. */
 const OOM_SCORE_ADJUSTMENTS = [-500, 0] as const;
 
-export type Launcher = 'systemd-scope' | 'setsid';
+export type Launcher = 'system-scope' | 'user-scope' | 'setsid';
 
 export interface LaunchOptions {
   readonly binary: string;
@@ -46,7 +49,10 @@ export async function launchDetached(options: LaunchOptions): Promise<Launched> 
   const [file, args] =
     launcher === 'setsid'
       ? [options.binary, options.args]
-      : ['systemd-run', [...scopeArguments(options.unit), options.binary, ...options.args]];
+      : [
+          'systemd-run',
+          [...scopeArguments(launcher, options.unit), options.binary, ...options.args],
+        ];
   const log = await open(options.logFile, 'a', 0o600);
   try {
     // Not execa: it would relay the output through this process, whose end the child must survive.
@@ -69,12 +75,12 @@ export async function launchDetached(options: LaunchOptions): Promise<Launched> 
  * (loginctl(1), enable-linger); a session of its own ends at log-out where logind kills the user's processes.
  */
 export async function chooseLauncher(): Promise<Launcher> {
-  const uid = process.getuid?.();
-  if (uid === 0 || uid === undefined) return 'setsid';
+  if (!existsSync(SYSTEMD_RUNS)) return 'setsid';
+  if (process.getuid?.() === 0) return 'system-scope';
   const answers = await succeeds('systemctl', ['--user', 'show-environment']);
   if (!answers) return 'setsid';
   const lingers = await succeeds('loginctl', ['enable-linger', userInfo().username]);
-  return lingers ? 'systemd-scope' : 'setsid';
+  return lingers ? 'user-scope' : 'setsid';
 }
 
 /** Returns the adjustment in force, or undefined where the system allows none. */
@@ -92,8 +98,9 @@ export async function protectFromOomKiller(pid: number): Promise<number | undefi
   return undefined;
 }
 
-function scopeArguments(unit: string): string[] {
-  return ['--user', '--scope', '--quiet', '--collect', `--unit=${unit}`, '--'];
+function scopeArguments(launcher: Launcher, unit: string): string[] {
+  const manager = launcher === 'user-scope' ? '--user' : '--system';
+  return [manager, '--scope', '--quiet', '--collect', `--unit=${unit}`, '--'];
 }
 
 async function succeeds(file: string, args: readonly string[]): Promise<boolean> {

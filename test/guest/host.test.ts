@@ -53,7 +53,7 @@ test('with a user manager the process is started as a scope of it', async () => 
     args: ['started'],
     logFile,
     unit: 'sojourn-guest-1',
-    launcher: 'systemd-scope',
+    launcher: 'user-scope',
   });
   expect(await ended).toMatchObject({ code: 0 });
   const [asked, said] = (await readFile(logFile, 'utf8')).split('\n');

@@ -68,6 +68,29 @@ test('a running guest’s changes are kept on disk as of one moment', TIMEOUT, a
   await console.run('dd if=/dev/zero of=/dev/vda bs=1M count=1 conv=fsync');
 });
 
+test('what the guest cleared of its base stays cleared in the copy', TIMEOUT, async () => {
+  await using machines = await TinyMachines.create();
+  const spec = tinySpec();
+  const runtime = await machines.runtime(spec, 'device');
+  const base = runtime.disks[0]?.basePath ?? '';
+  await execa('sh', ['-c', `yes base | head -c 8M | dd of=${base} conv=notrunc`]);
+  const machine = await machines.startWith(spec, runtime);
+  const console = await machine.booted();
+  await console.run('dd if=/dev/zero of=/dev/vda bs=1M count=2 conv=fsync');
+  await console.run('blkdiscard -o 2097152 -l 1048576 /dev/vda || true');
+  await console.run('sync; echo 3 > /proc/sys/vm/drop_caches');
+  const sum = (await console.run('sha256sum /dev/vda')).split(' ')[0];
+  const target = join(machines.directory, 'state', 'disk0.qcow2');
+  await persistLive(machine.qmp, [persisted(machine, target)]);
+  await machine.process.stop(30_000);
+  const offline = join(machines.directory, 'state', 'offline.qcow2');
+  const [disk] = spec.abi.disks;
+  if (disk === undefined) throw new Error('the guest has no disk');
+  await copyOverlay(disk, machine.overlayPath(), { overlayPath: offline, basePath: base });
+  expect(await rawSum(target)).toBe(sum);
+  expect(await rawSum(offline)).toBe(sum);
+});
+
 test('a copy that fails leaves the former one and the guest alone', TIMEOUT, async () => {
   await using machines = await TinyMachines.create();
   const spec = tinySpec();
@@ -133,6 +156,14 @@ async function firstLine(image: string): Promise<string> {
   await execa('qemu-img', ['convert', '-O', 'raw', image, raw]);
   const { stdout } = await execa('head', ['-n', '1', raw]);
   return stdout;
+}
+
+/** SHA-256 of what a guest would read from the image. */
+async function rawSum(image: string): Promise<string> {
+  const raw = `${image}.raw`;
+  await execa('qemu-img', ['convert', '-O', 'raw', image, raw]);
+  const { stdout } = await execa('sha256sum', [raw]);
+  return stdout.split(' ')[0] ?? '';
 }
 
 /** SHA-256 of a 64 MiB disk whose first 16 MiB say `sojourn` over and over. */

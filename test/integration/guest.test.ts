@@ -38,8 +38,17 @@ test('a guest boots, has its devices, and obeys the power button', TIMEOUT, asyn
 
 test('a guest that ignores the power button is ended all the same', TIMEOUT, async () => {
   await using machines = await TinyMachines.create();
-  const machine = await machines.start(tinySpec(), 'device', { paused: true });
+  const machine = await machines.start(tinySpec(), 'device');
+  const console = await machine.booted();
+  await console.run('killall acpid');
   expect(await machine.process.stop(200)).toBe('quit');
+  const paused = await machines.start(tinySpec(), 'another', { paused: true });
+  await expect(paused.process.powerdown()).rejects.toMatchObject({ code: 'guest-paused' });
+  // Without waiting for a power button that nobody can notice.
+  expect(await paused.process.stop(1e9)).toBe('quit');
+  const hanging = await machines.start(tinySpec(), 'third', { paused: true });
+  process.kill(hanging.process.record.process.pid, 'SIGSTOP');
+  expect(await hanging.process.stop(100, 100)).toBe('killed');
 });
 
 test('a guest outlives its agent, and the next agent finds it', TIMEOUT, async () => {
@@ -55,7 +64,9 @@ test('a guest outlives its agent, and the next agent finds it', TIMEOUT, async (
   expect(await adopted.qmp.execute('query-status')).toMatchObject({ status: 'running' });
   expect(await console.run('cat /tmp/word')).toBe('kept');
   // A second owner is refused while the first holds the socket.
-  await expect(GuestProcess.adopt(record)).rejects.toMatchObject({ code: 'guest-unresponsive' });
+  await expect(GuestProcess.adopt(record, { timeoutMs: 300 })).rejects.toMatchObject({
+    code: 'guest-unresponsive',
+  });
   await adopted.quit();
   expect(await adopted.exited).toEqual({ code: undefined, signal: undefined });
   expect(await GuestProcess.adopt(record)).toBeUndefined();
