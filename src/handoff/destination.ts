@@ -3,6 +3,7 @@
  * sessions, so that a seal that is repeated over another session finds its guest.
  */
 import { SojournError } from '../common/index.ts';
+import type { GuestSpec } from '../guest/spec.ts';
 import { DestinationHandoff } from './destination-handoff.ts';
 import {
   DISK_CHANNEL,
@@ -23,7 +24,7 @@ import type {
   OwnershipJournalPort,
   SessionPort,
 } from './ports.ts';
-import { type PlaceFacts, preflightProblems } from './preflight.ts';
+import type { PreflightProblem } from './preflight.ts';
 import type { DestinationRecordType } from './records.ts';
 import { recoverDestination } from './recovery.ts';
 import { handle } from './rpc.ts';
@@ -37,7 +38,8 @@ const MAX_ENDED = 64;
 export interface DestinationDeps {
   readonly host: GuestHostPort;
   readonly journal: OwnershipJournalPort;
-  readonly facts: () => Promise<PlaceFacts>;
+  /** Everything that keeps the guest from running here; empty if nothing does. */
+  readonly preflight: (spec: GuestSpec) => Promise<readonly PreflightProblem[]>;
   readonly now: Clock;
   readonly log: LogPort;
 }
@@ -53,7 +55,7 @@ export class HandoffDestination {
   /** Answers the handoff calls and channels of a session. Once for each session. */
   serve(session: SessionPort): void {
     handle(session, 'handoff.preflight', async ({ spec }) => ({
-      problems: preflightProblems(spec, await this.#deps.facts(), 'there'),
+      problems: [...(await this.#deps.preflight(spec))],
     }));
     handle(session, 'handoff.prepare', (params) => this.#prepare(session, params));
     handle(session, 'handoff.loaded', async (key) => {

@@ -13,13 +13,7 @@ export type {
   SourceDatapathPort,
   SourceGuestPort,
 } from './ports.ts';
-export {
-  type PlaceFacts,
-  type PreflightProblem,
-  placeFacts,
-  preflightProblem,
-  preflightProblems,
-} from './preflight.ts';
+export { type PreflightProblem, preflightProblem } from './preflight.ts';
 export {
   type HandoffPhase,
   type HandoffProgress,

@@ -52,7 +52,7 @@ export interface SessionPort {
   readonly peer: string;
   /** Smoothed round trip, milliseconds; 0 or undefined while unknown. */
   readonly rttMs: number | undefined;
-  openChannel(kind: string, meta: object): ChannelPort;
+  openChannel(kind: string, meta: Record<string, unknown>): ChannelPort;
   onChannel(kind: string, handler: (channel: ChannelPort) => void): unknown;
   call(
     method: string,

@@ -7,9 +7,15 @@ const MAX_REASON = 500;
 
 export function reasonOf(error: unknown): Reason {
   const code = error instanceof SojournError ? error.code : 'handoff-failed';
-  return { code, message: errorText(error).slice(0, MAX_REASON) };
+  if (!(error instanceof SojournError)) return { code, message: short(errorText(error)) };
+  const { message, remedy } = error;
+  return { code, message: short(message), ...(remedy === undefined ? {} : { remedy }) };
 }
 
 export function errorOf(reason: Reason): SojournError {
-  return new SojournError({ kind: 'refused', code: reason.code, message: reason.message });
+  return new SojournError({ kind: 'refused', ...reason });
+}
+
+function short(text: string): string {
+  return text.replace(/\s+/g, ' ').slice(0, MAX_REASON);
 }

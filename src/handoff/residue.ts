@@ -4,20 +4,23 @@
  *
  *   residue = bytes queued before the link + (remaining pages + dirtied since QEMU's last look) * compression
  *
- * It releases when the pause is within the target, or when it is within what plain QEMU accepts (300 ms) and has
- * stopped shrinking: waiting longer only costs. Else it goes on, and says honestly when going on does not help: a
+ * It releases when the pause is within the target. A longer one, up to what plain QEMU accepts (300 ms), is taken when
+ * the residue has stopped shrinking: the longer the pause, the longer it is given the chance to shrink. Else it goes on, and says honestly when going on does not help: a
  * guest that writes faster than the link carries never converges. Then it goes on until it is cancelled, or
  * forced: `insist` lets the accepted pause grow step by step, since some pause is what the user then asked for.
  */
 
-/** Pause for the residue that nobody notices, ms. */
-export const TARGET_PAUSE_MS = 60;
+/** Pause for the residue that is not worth waiting to reduce, ms. */
+export const TARGET_PAUSE_MS = 10;
+/** Pause that a person does not notice, ms; taken after this long without progress, ms. */
+const UNNOTICED_PAUSE_MS = 60;
+const UNNOTICED_AFTER_MS = 400;
 /** `downtime-limit` of plain QEMU, ms: the most that is accepted without being told to insist. */
 export const ACCEPTED_PAUSE_MS = 300;
 /** A look at the guest that is not at least this much better than the best so far is no progress. */
 const PROGRESS_FACTOR = 0.8;
-/** Within the accepted pause: this long without progress, and waiting longer is pointless, ms. */
-const SETTLED_MS = 1_500;
+/** The accepted pause is taken after this long without progress, ms. */
+const ACCEPTED_AFTER_MS = 1_500;
 /** Beyond it: this long and this many passes without progress, and the verdict is "does not converge". */
 export const STUCK_MS = 20_000;
 export const STUCK_PASSES = 4;
@@ -104,8 +107,8 @@ export function judgeResidue(
   const small = pauseMs !== undefined && pauseMs <= (options.targetMs ?? TARGET_PAUSE_MS);
   const settled =
     pauseMs !== undefined &&
-    pauseMs <= acceptable &&
-    (stuckFor >= SETTLED_MS || insistSince !== undefined);
+    ((pauseMs <= UNNOTICED_PAUSE_MS && stuckFor >= UNNOTICED_AFTER_MS) ||
+      (pauseMs <= acceptable && (stuckFor >= ACCEPTED_AFTER_MS || insistSince !== undefined)));
   const stuck = stuckFor >= STUCK_MS && sample.passes - bestPasses >= STUCK_PASSES;
   return {
     state: {

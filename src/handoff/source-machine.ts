@@ -19,6 +19,7 @@ import type { SourceRecordType } from './records.ts';
 export interface Reason {
   readonly code: string;
   readonly message: string;
+  readonly remedy?: string;
 }
 
 export type SourceState =
@@ -55,6 +56,8 @@ export type SourceEvent =
   | { readonly type: 'claimed' }
   | { readonly type: 'refused'; readonly reason: Reason }
   | { readonly type: 'unanswered' }
+  /** A person decided an in-doubt handoff; the guest may run twice, or be lost, if that is wrong. */
+  | { readonly type: 'decided'; readonly decision: 'keep-here' | 'give-up-here' }
   | { readonly type: 'failed'; readonly reason: Reason }
   | { readonly type: 'abandon'; readonly reason: Reason }
   | { readonly type: 'resumed' }
@@ -222,6 +225,14 @@ function sealed(state: SourceState & { kind: 'sealed' }, event: SourceEvent): So
       };
     case 'unanswered':
       return { state: { kind: 'sealed', inDoubt: true }, effects: [{ type: 'ask-again' }] };
+    case 'decided':
+      if (!state.inDoubt) return stay(state);
+      return sealed(
+        state,
+        event.decision === 'give-up-here'
+          ? { type: 'claimed' }
+          : { type: 'refused', reason: { code: 'kept-here', message: 'a person kept it here' } },
+      );
     default:
       return stay(state);
   }

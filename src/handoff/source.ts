@@ -68,6 +68,8 @@ export interface SourceOptions {
   readonly onProgress?: (progress: HandoffProgress) => void;
   /** Cancels, up to the seal. */
   readonly signal?: AbortSignal;
+  /** A person's word on a handoff in doubt. */
+  readonly decision?: Promise<'keep-here' | 'give-up-here'>;
   /** From when it aborts on, the accepted pause grows until a guest that does not converge is handed over. */
   readonly insist?: AbortSignal;
   readonly now: Clock;
@@ -150,6 +152,7 @@ class SourceHandoff {
       });
     signal?.addEventListener('abort', cancel, { once: true });
     guest?.qmp.closed.then(() => this.#dispatch({ type: 'guest-gone' }));
+    void this.#options.decision?.then((decision) => this.#dispatch({ type: 'decided', decision }));
     this.#enter(step);
     if (signal?.aborted === true) cancel();
     return this.#result.promise.finally(() => signal?.removeEventListener('abort', cancel));

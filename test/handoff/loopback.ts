@@ -15,6 +15,11 @@ export interface LoopbackOptions {
   readonly bytesPerSecond?: number;
 }
 
+interface Due {
+  readonly due: number;
+  readonly run: () => void;
+}
+
 class LoopbackChannel extends Duplex {
   readonly kind: string;
   readonly meta: unknown;
@@ -23,6 +28,11 @@ class LoopbackChannel extends Duplex {
   #accepted = 0;
   #acked = 0;
   #free = 0;
+  #onAcked: (() => void) | undefined;
+  readonly #queue: Due[] = [];
+  /** Arrived, and not taken by the reader yet. */
+  #arrived: { chunk: Buffer; taken: () => void }[] = [];
+  #wanted = true;
 
   constructor(link: Loopback, kind: string, meta: unknown) {
     super({ writableHighWaterMark: AHEAD, readableHighWaterMark: AHEAD });
@@ -36,48 +46,54 @@ class LoopbackChannel extends Duplex {
     return this.#acked;
   }
   get bytesPending(): number {
-    return this.#accepted + this.writableLength - this.#acked;
+    return this.#accepted - this.#acked;
   }
 
   override _write(chunk: Buffer, _encoding: string, callback: () => void): void {
     this.#accepted += chunk.length;
-    const { delayMs = 0, bytesPerSecond } = this.#link.options;
-    const now = performance.now();
-    this.#free = Math.max(now, this.#free);
-    if (bytesPerSecond !== undefined) this.#free += (chunk.length * 1000) / bytesPerSecond;
-    const sent = this.#free;
-    this.#link.later(sent - now + delayMs, () =>
-      this.#link.whenFlowing(this.kind, () => {
-        if (this.peer.destroyed) return;
-        this.peer.deliver(chunk, () => {
-          this.#accepted -= 0;
-          this.#acked += chunk.length;
-          callback();
-        });
-      }),
-    );
+    const { delayMs = 0, bytesPerSecond = Number.POSITIVE_INFINITY } = this.#link.options;
+    this.#free = Math.max(performance.now(), this.#free) + (chunk.length * 1000) / bytesPerSecond;
+    this.#link.at(this.#queue, this.#free + delayMs, this.kind, () => {
+      if (this.peer.destroyed) return;
+      this.peer.deliver(chunk, () => {
+        this.#acked += chunk.length;
+        const next = this.#onAcked;
+        this.#onAcked = undefined;
+        next?.();
+      });
+    });
+    const window = AHEAD + (delayMs * 2 * Math.min(bytesPerSecond, 1e9)) / 1000;
+    if (this.bytesPending < window) callback();
+    else this.#onAcked = callback;
   }
 
-  #resume: (() => void) | undefined;
-
   deliver(chunk: Buffer, taken: () => void): void {
-    if (this.push(chunk)) taken();
-    else this.#resume = taken;
+    this.#arrived.push({ chunk, taken });
+    if (this.#wanted) this._read();
   }
 
   override _read(): void {
-    const resume = this.#resume;
-    this.#resume = undefined;
-    resume?.();
+    this.#wanted = true;
+    while (this.#wanted) {
+      const next = this.#arrived.shift();
+      if (next === undefined) return;
+      this.#wanted = this.push(next.chunk);
+      next.taken();
+    }
+  }
+
+  deliverEnd(): void {
+    const end = () => this.push(null);
+    if (this.#arrived.length === 0) end();
+    else this.#arrived.push({ chunk: Buffer.alloc(0), taken: end });
   }
 
   override _final(callback: () => void): void {
-    this.#link.later(this.#link.options.delayMs ?? 0, () =>
-      this.#link.whenFlowing(this.kind, () => {
-        if (!this.peer.destroyed) this.peer.push(null);
-        callback();
-      }),
-    );
+    const { delayMs = 0 } = this.#link.options;
+    this.#link.at(this.#queue, Math.max(performance.now(), this.#free) + delayMs, this.kind, () => {
+      if (!this.peer.destroyed) this.peer.deliverEnd();
+      callback();
+    });
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
@@ -211,6 +227,11 @@ export class Loopback {
     this.#lost.add(name);
   }
 
+  /** Nothing is lost any more. */
+  find(): void {
+    this.#lost.clear();
+  }
+
   loses(name: string): boolean {
     return this.#lost.has(name) || this.#ended;
   }
@@ -218,6 +239,25 @@ export class Loopback {
   whenFlowing(name: string, run: () => void): void {
     if (this.#stalled.has(name) || this.#stalled.has('*')) this.#waiting.push({ name, run });
     else run();
+  }
+
+  /** Runs in the order of the calls for that queue, not before `due` (of `performance.now`). */
+  at(queue: Due[], due: number, name: string, run: () => void): void {
+    queue.push({ due, run });
+    if (queue.length === 1) this.#drain(name, queue);
+  }
+
+  #drain(name: string, queue: Due[]): void {
+    const first = queue[0];
+    if (first === undefined) return;
+    this.later(first.due - performance.now(), () => {
+      const now = performance.now();
+      while (queue[0] !== undefined && queue[0].due <= now + 0.2) {
+        const { run } = queue.shift() ?? { run: () => undefined };
+        this.whenFlowing(name, run);
+      }
+      this.#drain(name, queue);
+    });
   }
 
   later(ms: number, run: () => void): void {

@@ -95,6 +95,8 @@ export class HandoffLab {
   source!: LabQemu;
   incoming: LabQemu | undefined;
   console!: TinyConsole;
+  /** Called when a QEMU waits for the guest at the destination. */
+  onIncoming: (qemu: LabQemu) => void = () => undefined;
   /** Called when the source begins a phase. */
   onPhase: (phase: string) => void = () => undefined;
   readonly #qemus: LabQemu[] = [];
@@ -133,6 +135,7 @@ export class HandoffLab {
         prepareIncoming: async (): Promise<IncomingGuest> => {
           const qemu = await this.start(`d${randomUUID().slice(0, 4)}`, true);
           this.incoming = qemu;
+          this.onIncoming(qemu);
           return { qmp: qemu.qmp, directory: qemu.directory };
         },
         activated: async ({ epoch }) => {
@@ -144,24 +147,14 @@ export class HandoffLab {
         },
       },
       journal: this.destinationJournal,
-      facts: async () => ({
-        name: 'there',
-        qemuVersion: [10, 0, 2],
-        architecture: 'x86_64',
-        machines: ['pc-q35-10.0'],
-        cpus: ['Nehalem'],
-        accelerators: ['tcg'],
-        memoryAvailableMiB: 4096,
-        overlayRoomBytes: { memory: 2 ** 32, disk: 2 ** 32 },
-        blobs: ['0'.repeat(64)],
-        maximumVcpus: 4,
-      }),
+      preflight: async () => [],
       now: Date.now,
       log: silent,
     });
   }
 
-  async start(name: string, incoming: boolean): Promise<LabQemu> {
+  /** `held`: an incoming guest waits for `cont`, as it does in a handoff. */
+  async start(name: string, incoming: boolean, held = true): Promise<LabQemu> {
     const directory = join(this.directory, name);
     await mkdir(directory);
     const overlay = join(directory, 'disk0.qcow2');
@@ -178,7 +171,8 @@ export class HandoffLab {
       netSocket: join(directory, 'net'),
       incoming,
     });
-    const child = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const all = held ? args : args.filter((argument) => argument !== '-S');
+    const child = spawn('qemu-system-x86_64', all, { stdio: ['ignore', 'ignore', 'pipe'] });
     let text = '';
     child.stderr?.on('data', (chunk) => {
       text += chunk;
