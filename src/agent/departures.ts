@@ -222,6 +222,7 @@ export class Departures {
         this.#options.changed(spec.id);
       },
       signal: cancel.signal,
+      decision: departure.decision.promise,
       now: Date.now,
       log,
     };
@@ -328,7 +329,10 @@ function stayed(spec: GuestSpec, to: PlaceRef, result: HandoffResult): SojournEr
     message: `${spec.name} was not handed to ${to.name}: ${reason?.message ?? 'it failed'}; ${where}`,
     ...(cancelled
       ? {}
-      : { remedy: 'Mend the cause and try again; "sojourn doctor" helps to find it' }),
+      : {
+          remedy:
+            reason?.remedy ?? 'Mend the cause and try again; "sojourn doctor" helps to find it',
+        }),
   });
 }
 

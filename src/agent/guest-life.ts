@@ -192,6 +192,10 @@ export class GuestLife {
     const ownership = journal.ownership(spec.id);
     const departure = departures.find(spec.id);
     if (ownership.kind !== 'in-doubt' || departure === undefined) throw notInDoubt(spec);
+    const { handoffId, peer } = ownership;
+    const guestId = spec.id;
+    const at = Date.now();
+    await journal.append({ type: 'guest-forced', guestId, handoffId, decision, peer, at });
     departure.decision.resolve(decision);
     await departure.settled.promise;
   }

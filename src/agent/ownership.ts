@@ -10,12 +10,11 @@ import { ownershipRecord } from '../handoff/index.ts';
 const lifeRecord = z.discriminatedUnion('type', [
   z.object({ type: z.literal('guest-created'), guestId, epoch: z.literal(1), at: z.number() }),
   z.object({ type: z.literal('guest-deleted'), guestId, at: z.number() }),
-  /** A person decided an in-doubt handoff, warned of what it means if the other place runs the guest. */
+  /** For the audit: a person decided an in-doubt handoff, warned of what it means if that is wrong. */
   z.object({
     type: z.literal('guest-forced'),
     guestId,
     handoffId: z.uuid(),
-    epoch: z.int().positive(),
     decision: z.enum(['keep-here', 'give-up-here']),
     peer: placeId,
     at: z.number(),
@@ -77,12 +76,8 @@ export function ownershipOf(records: readonly JournalRecord[]): Ownership {
       case 'incoming-claimed':
         owned = { kind: 'here', epoch: record.epoch, since };
         break;
+      // The handoff's own record of the same decision is what counts.
       case 'guest-forced':
-        owned =
-          record.decision === 'keep-here'
-            ? { kind: 'here', epoch: record.epoch, since }
-            : { kind: 'elsewhere', epoch: record.epoch, place: record.peer, since };
-        break;
       case 'handoff-started':
       case 'incoming-started':
       case 'incoming-refused':

@@ -107,11 +107,11 @@ function unsettledHandoff(records: readonly JournalRecord[]): Unsettled {
       case 'handoff-reclaimed':
       case 'incoming-claimed':
       case 'incoming-refused':
-      case 'guest-forced':
         open.delete(record.handoffId);
         break;
       case 'guest-created':
       case 'guest-deleted':
+      case 'guest-forced':
         break;
     }
   }
