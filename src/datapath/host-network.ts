@@ -1,6 +1,8 @@
 /** What a site's host needs so that home addresses are reached through its TAP: the interface, routes, forwarding. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { execa } from 'execa';
+import ipaddr from 'ipaddr.js';
+import { z } from 'zod';
 import { errorText } from '../common/index.ts';
 import { GUEST_MTU, TAP_HOST_MAC } from '../switch/services/index.ts';
 import type { Problem } from './control.ts';
@@ -44,8 +46,11 @@ export async function prepareHost(
     ['-4', tap.prefixes4],
     ['-6', tap.prefixes6],
   ] as const)
-    for (const cidr of prefixes)
-      set.push(await ip([family, 'route', 'replace', cidr, 'dev', name]));
+    for (const cidr of prefixes) {
+      const taken = await overlap(family, cidr, name);
+      if (taken === undefined) set.push(await ip([family, 'route', 'replace', cidr, 'dev', name]));
+      else problems.push(taken);
+    }
   for (const failure of set) {
     if (failure === undefined) continue;
     problems.push({
@@ -86,6 +91,34 @@ async function forwarding(key: string, family: string): Promise<Problem[]> {
       remedy: `Run "sysctl -w ${name}=1" as root`,
     },
   ];
+}
+
+const routes = z.array(z.looseObject({ dst: z.string(), dev: z.string().optional() }));
+
+/** A prefix that this host already reaches elsewhere is left alone: taking it could cut the host off. */
+async function overlap(
+  family: '-4' | '-6',
+  cidr: string,
+  name: string,
+): Promise<Problem | undefined> {
+  const { stdout } = await execa('ip', ['-j', family, 'route', 'show'], {
+    timeout: COMMAND_TIMEOUT_MS,
+    stdin: 'ignore',
+  });
+  const wanted = ipaddr.parseCIDR(cidr);
+  const other = routes.parse(JSON.parse(stdout === '' ? '[]' : stdout)).find(({ dst, dev }) => {
+    if (dst === 'default' || dev === name) return false;
+    const single = family === '-4' ? '/32' : '/128';
+    const there = ipaddr.parseCIDR(dst.includes('/') ? dst : `${dst}${single}`);
+    const shorter = Math.min(wanted[1], there[1]);
+    return wanted[0].match(there[0], shorter);
+  });
+  if (other === undefined) return undefined;
+  return {
+    code: 'home-prefix-in-use',
+    message: `This host reaches ${other.dst} through ${other.dev ?? 'another route'}, so ${cidr} cannot be used for home addresses`,
+    remedy: 'Choose prefixes of home addresses that are in use nowhere else',
+  };
 }
 
 async function setSysctl(key: string, value: string): Promise<string | undefined> {
