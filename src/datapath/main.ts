@@ -46,10 +46,16 @@ async function main(): Promise<void> {
     await file.settled();
     process.exit(0);
   };
+  /** What has been answered survives a kill. */
+  const kept = async <T>(call: Promise<T>): Promise<T> => {
+    const result = await call;
+    await file.settled();
+    return result;
+  };
   const server = new ControlServer(controlSocketPath(directory), {
-    configure: (params) => datapath.configure(params),
-    setGuest: (params) => datapath.setGuest(params),
-    removeGuest: (params) => datapath.removeGuest(params),
+    configure: (params) => kept(datapath.configure(params)),
+    setGuest: (params) => kept(datapath.setGuest(params)),
+    removeGuest: (params) => kept(datapath.removeGuest(params)),
     releasePort: (params) => datapath.releasePort(params),
     beginSwitchover: (params) => datapath.beginSwitchover(params),
     abortSwitchover: (params) => datapath.abortSwitchover(params),
