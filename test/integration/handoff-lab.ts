@@ -18,6 +18,8 @@ import {
   type IncomingGuest,
   type OwnershipRecord,
   runSource,
+  type SessionPort,
+  type SourceOptions,
 } from '../../src/handoff/index.ts';
 import { Loopback, type LoopbackOptions } from '../handoff/loopback.ts';
 import { blankBase, TinyConsole, tinyGuest, tinySpec } from '../lab/tiny-guest.ts';
@@ -87,6 +89,8 @@ export class HandoffLab {
   readonly directory: string;
   readonly spec: GuestSpec;
   readonly link: Loopback;
+  /** The session as each side sees it: in memory, or what a test puts here. */
+  sessions: { near: SessionPort; far: SessionPort };
   readonly sourceJournal = new MemoryJournal();
   readonly destinationJournal = new MemoryJournal();
   readonly datapath: string[] = [];
@@ -100,11 +104,13 @@ export class HandoffLab {
   /** Called when the source begins a phase. */
   onPhase: (phase: string) => void = () => undefined;
   readonly #qemus: LabQemu[] = [];
+  readonly #served = new Set<SessionPort>();
 
   private constructor(directory: string, spec: GuestSpec, options: LoopbackOptions) {
     this.directory = directory;
     this.spec = spec;
     this.link = new Loopback(SOURCE, DESTINATION, options);
+    this.sessions = this.link;
   }
 
   /** A booted guest at the source. Needs `close`. */
@@ -121,12 +127,16 @@ export class HandoffLab {
       lab.console = await TinyConsole.connect(guestPaths(lab.source.directory).consoleSocket);
       await lab.console.ready();
       lab.destination = lab.makeDestination();
-      lab.destination.serve(lab.link.far);
       return lab;
     } catch (error) {
       await lab.close();
       throw error;
     }
+  }
+
+  /** The destination answers on this session already. */
+  markServed(session: SessionPort): void {
+    this.#served.add(session);
   }
 
   makeDestination(): HandoffDestination {
@@ -190,15 +200,23 @@ export class HandoffLab {
   handOff(
     options: { signal?: AbortSignal; insist?: AbortSignal; handoffId?: string } = {},
   ): Promise<HandoffResult> {
+    return runSource(this.sourceOptions(options));
+  }
+
+  sourceOptions(
+    options: { signal?: AbortSignal; insist?: AbortSignal; handoffId?: string } = {},
+  ): SourceOptions {
     const { source } = this;
     let phase = '';
-    return runSource({
+    if (!this.#served.has(this.sessions.far)) this.destination.serve(this.sessions.far);
+    this.#served.add(this.sessions.far);
+    return {
       handoffId: options.handoffId ?? randomUUID(),
       spec: this.spec,
       epoch: 1,
-      peer: DESTINATION,
+      peer: this.sessions.near.peer,
       guest: { qmp: source.qmp, destroyCopy: () => source.end() },
-      connect: async () => this.link.near,
+      connect: async () => this.sessions.near,
       datapath: this.sourceDatapath(),
       journal: this.sourceJournal,
       directory: source.directory,
@@ -213,7 +231,7 @@ export class HandoffLab {
       ...(options.insist === undefined ? {} : { insist: options.insist }),
       now: Date.now,
       log: process.env.HANDOFF_TEST_LOG === undefined ? silent : loud,
-    });
+    };
   }
 
   sourceDatapath() {
