@@ -3,7 +3,8 @@
  * the TCP connections below. While the session is resuming, writes wait (backpressure), nothing fails.
  *
  *  - A written Buffer is kept, not copied, until the peer has it: do not change it afterwards.
- *  - 'finish' (after `end()`) means that the peer's transport has every byte.
+ *  - 'finish' (after `end()`) means that the peer's transport has every byte. `stream.finished` with
+ *    `readable: false` is no way to wait for it: it is content with `end()`. `allAcked` is.
  *  - `destroy(error)` before both directions are at their end is RESET: the peer's channel is destroyed
  *    with that error (a SojournError crosses as it is), what was not sent is dropped.
  *  - When the session closes, so does the channel, with the session's reason as its error.
@@ -67,6 +68,8 @@ export class Channel extends Duplex {
   /** Bytes of the chunk whose `#writeDone` is due: the Duplex counts them, and so does the outbox. */
   #held = 0;
   #finishDone: (() => void) | undefined;
+  /** Who waits until the peer has so many bytes; in the order of calls, which is that of the bytes. */
+  #awaiting: { bytes: number; resolve: () => void; reject: (error: Error) => void }[] = [];
   #finSent = false;
   #reset: Buffer | undefined;
   #received = 0;
@@ -122,6 +125,19 @@ export class Channel extends Duplex {
     return this.writableLength - this.#held + this.#outbox.bytes + this.#sent - this.#acked;
   }
 
+  /**
+   * Resolves when the peer's transport has everything written so far. Rejects with what ended the
+   * channel before.
+   */
+  async allAcked(): Promise<void> {
+    const bytes = this.#acked + this.bytesPending;
+    if (this.#acked >= bytes) return;
+    if (this.destroyed) throw this.errored ?? cancelled();
+    await new Promise<void>((resolve, reject) => {
+      this.#awaiting.push({ bytes, resolve, reject });
+    });
+  }
+
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
     if (chunk.length > 0) {
       this.#outbox.push(chunk);
@@ -146,6 +162,7 @@ export class Channel extends Duplex {
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    for (const { reject } of this.#awaiting.splice(0)) reject(error ?? cancelled());
     this.#outbox.clear();
     this.#inbox.clear();
     const over = this.#finReceived && this.#finSent;
@@ -159,6 +176,14 @@ export class Channel extends Duplex {
       }
     }
     callback(error);
+  }
+
+  /**
+   * Reading to the end, or leaving the loop, does not end the sending side: Node's own iterator would
+   * destroy the whole Duplex.
+   */
+  override [Symbol.asyncIterator](): ReturnType<Duplex[typeof Symbol.asyncIterator]> {
+    return this.iterator({ destroyOnReturn: false });
   }
 
   // What follows is called by the session only.
@@ -212,7 +237,12 @@ export class Channel extends Duplex {
   }
 
   acked(frame: SentFrame): void {
-    if (frame.type === FrameType.data) this.#acked += frame.length;
+    if (frame.type === FrameType.data) {
+      this.#acked += frame.length;
+      while (this.#awaiting[0] !== undefined && this.#awaiting[0].bytes <= this.#acked) {
+        this.#awaiting.shift()?.resolve();
+      }
+    }
     if (frame.type !== FrameType.fin) return;
     this.#finishDone?.();
     this.#finishDone = undefined;

@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { finished } from 'node:stream/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Channel, Session } from '../../src/transport/index.ts';
 import {
@@ -42,7 +41,7 @@ async function send(channel: Channel, seed: number, total: number, random: () =>
     if (!more) await once(channel, 'drain');
   }
   channel.end();
-  await finished(channel, { readable: false });
+  await channel.allAcked();
 }
 
 /** Reads to the end; the number of bytes that came, all of them right. */

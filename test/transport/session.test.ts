@@ -259,6 +259,17 @@ describe('channels', () => {
     });
   });
 
+  it('can be written to after they were read to the end', async () => {
+    far.onChannel('answer', async (channel) => {
+      let length = 0;
+      for await (const chunk of channel) length += chunk.length;
+      channel.end(`got ${length}`);
+    });
+    const channel = near.openChannel('answer');
+    channel.end('hello');
+    expect(await text(channel)).toBe('got 5');
+  });
+
   it('can be opened by the listening side, and many at a time', async () => {
     near.onChannel('echo', (channel) => channel.pipe(channel));
     const open = (n: number) => {
@@ -284,6 +295,24 @@ describe('channels', () => {
     await once(channel, 'finish');
     expect(got).toBe(300_000);
     expect(channel.bytesAcked).toBe(300_000);
+  });
+
+  it('say when the peer has what was written, or what ended them before', async () => {
+    const accepted = new Promise<Channel>((resolve) => {
+      far.onChannel('sink', (channel) => resolve(channel.resume()));
+    });
+    const channel = near.openChannel('sink');
+    await channel.allAcked();
+    channel.write(Buffer.alloc(500_000));
+    await channel.allAcked();
+    expect(channel).toMatchObject({ bytesAcked: 500_000, bytesPending: 0 });
+    channel.write(Buffer.alloc(6_000_000));
+    const waiting = failure(channel.allAcked());
+    (await accepted)
+      .pause()
+      .destroy(new SojournError({ kind: 'conflict', code: 'x', message: 'x' }));
+    expect(await waiting).toMatchObject({ code: 'x' });
+    expect(await failure(channel.allAcked())).toMatchObject({ code: 'x' });
   });
 
   it('are reset with the error, at both ends', async () => {
