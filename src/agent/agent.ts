@@ -13,7 +13,7 @@ import { Arrivals } from './arrivals.ts';
 import { DatapathSupervisor } from './datapath-supervisor.ts';
 import { Departures } from './departures.ts';
 import { qmpEvidence } from './evidence.ts';
-import { GuestFiles } from './guest-files.ts';
+import { GuestFiles, guestKey } from './guest-files.ts';
 import { GuestLife } from './guest-life.ts';
 import { Guests } from './guests.ts';
 import { createHandlers } from './handlers.ts';
@@ -72,7 +72,7 @@ async function compose(
     stateDirectory: state.path,
     accelerator: options.accelerator,
   });
-  const netSocket = (spec: GuestSpec) => join(files.directory(spec), 'net.sock');
+  const netSocket = (spec: GuestSpec) => join(state.datapath, `${guestKey(spec.id)}.sock`);
   const changes = new EventEmitter<{ change: [] }>();
   changes.setMaxListeners(0);
   const changed = () => changes.emit('change');

@@ -116,7 +116,8 @@ export class Arrivals implements GuestHostPort {
     await datapath.setGuest(localSettings(spec, at));
     await datapath.releasePort(spec.id);
     guests.activated(spec.id);
-    registry.locate(spec.home, spec.id, places().self.id, epoch);
+    // A home that handed the guest over itself knows already.
+    if (request.from !== spec.home) registry.locate(spec.home, spec.id, places().self.id, epoch);
     this.#arrivals.delete(spec.id);
     this.#options.changed(spec.id);
   }

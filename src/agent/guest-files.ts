@@ -35,7 +35,7 @@ export class GuestFiles {
   }
 
   directory(spec: Pick<GuestSpec, 'id'>): string {
-    return join(this.#guests, shortId(spec.id));
+    return join(this.#guests, guestKey(spec.id));
   }
 
   durablePath(spec: Pick<GuestSpec, 'id'>, disk: GuestDisk): string {
@@ -123,11 +123,12 @@ export class GuestFiles {
       environment: process.env,
       requiredBytes: spec.overlayLimitBytes * spec.abi.disks.length,
     });
-    return join(memory.path, this.#placeKey, shortId(spec.id));
+    return join(memory.path, this.#placeKey, guestKey(spec.id));
   }
 }
 
-function shortId(id: string): string {
+/** Names a guest in paths. */
+export function guestKey(id: string): string {
   return id.replaceAll('-', '').slice(0, ID_DIGITS);
 }
 
