@@ -170,20 +170,19 @@ export class GuestAttachment implements SwitchPort {
   flows(): GuestFlows {
     const { port, gated } = this;
     const fate = treatment(this.#state);
-    const tunnelOf = (peer: string | undefined) =>
-      peer === undefined ? undefined : this.#around.tunnel(peer)?.number;
     let output: number | undefined = this.number;
     let fromTunnel: GuestFlows['fromTunnel'];
     if (fate.kind === 'deliver') {
       if (fate.place.kind === 'local') output = gated ? this.number : port?.number;
-      else if (fate.place.kind === 'peer') {
-        output = tunnelOf(fate.place.peer);
-        if (gated && output !== undefined) fromTunnel = { tunnel: output, output: this.number };
-      } else output = gated ? this.number : undefined;
+      else {
+        output = this.#tunnelTo(fate.place);
+        const arrival = this.#tunnelOf(this.anchor) ?? output;
+        if (gated && arrival !== undefined) fromTunnel = { tunnel: arrival, output: this.number };
+      }
     }
     const sources = sourcePeers(this.#state)
       .filter((peer) => peer !== this.anchor)
-      .map(tunnelOf)
+      .map((peer) => this.#tunnelOf(peer))
       .filter((number) => number !== undefined);
     return {
       index: this.index,
@@ -194,7 +193,7 @@ export class GuestAttachment implements SwitchPort {
       output,
       fromTunnel,
       sources,
-      uplink: tunnelOf(this.anchor),
+      uplink: this.#tunnelOf(this.anchor),
     };
   }
 
@@ -225,13 +224,23 @@ export class GuestAttachment implements SwitchPort {
     }
   }
 
+  #tunnelOf(peer: string | undefined): number | undefined {
+    return peer === undefined ? undefined : this.#around.tunnel(peer)?.number;
+  }
+
+  /** Places that have no tunnel between them reach each other through the guest's anchor. */
+  #tunnelTo(place: Place): number | undefined {
+    if (place.kind !== 'peer') return undefined;
+    return this.#tunnelOf(place.peer) ?? this.#tunnelOf(this.anchor);
+  }
+
   #deliver(place: Place, frames: Buffer[]): void {
     if (frames.length === 0) return;
     if (place.kind === 'local') this.#deliverLocal(frames);
     else {
-      const tunnel = place.kind === 'peer' ? this.#around.tunnel(place.peer) : undefined;
+      const tunnel = this.#tunnelTo(place);
       if (tunnel === undefined) this.counters.txDropped += frames.length;
-      else this.#around.owner.sendFrames(tunnel.number, frames);
+      else this.#around.owner.sendFrames(tunnel, frames);
     }
   }
 

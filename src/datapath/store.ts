@@ -41,9 +41,7 @@ export class StateFile {
   /** @param state called when it is written, not before. */
   save(state: () => SavedState): void {
     this.#wanted = state;
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = undefined;
-    });
+    this.#writing ??= this.#write();
   }
 
   /** Resolves when all that was to be saved has been written. */
@@ -63,5 +61,6 @@ export class StateFile {
         this.#onError(`${this.#path} cannot be written: ${errorText(error)}`);
       }
     }
+    this.#writing = undefined;
   }
 }

@@ -241,16 +241,8 @@ type MarkerEvent = Extract<Event, { from: string }>;
 function marker(state: State, event: MarkerEvent, now: number): Step {
   const { from, epoch } = event;
   switch (event.kind) {
-    case 'hold': {
-      if (state.kind !== 'live' || state.epoch !== epoch) return refuse(state, 'epoch-stale');
-      if (state.place.kind !== 'peer' || state.place.peer !== from)
-        return refuse(state, 'guest-not-here');
-      const deadline = now + HOLD_MS;
-      return {
-        state: { kind: 'anchor-hold', epoch, from, ended: false, deadline },
-        effects: [{ do: 'send', peer: from, marker: 'end', epoch }],
-      };
-    }
+    case 'hold':
+      return hold(state, from, epoch, now);
     case 'unhold':
       if (state.kind !== 'anchor-hold' || state.from !== from || state.epoch !== epoch)
         return refuse(state, 'not-held');
@@ -268,6 +260,24 @@ function marker(state: State, event: MarkerEvent, now: number): Step {
         return finish(state, now);
       return refuse(state, 'not-held');
   }
+}
+
+function hold(state: State, from: string, epoch: number, now: number): Step {
+  if (state.kind !== 'live') return refuse(state, 'switchover-under-way');
+  const effects: Effect[] = [{ do: 'send', peer: from, marker: 'end', epoch }];
+  const { previous, place } = state;
+  if (previous?.peer === from && epoch < state.epoch) {
+    // The new mapping has overtaken it; what the source still has is older than all from now on.
+    const deadline = now + MARKER_MS;
+    return {
+      state: { kind: 'anchor-drain', epoch: state.epoch, heldEpoch: epoch, from, place, deadline },
+      effects,
+    };
+  }
+  if (state.epoch !== epoch) return refuse(state, 'epoch-stale');
+  if (place.kind !== 'peer' || place.peer !== from) return refuse(state, 'guest-not-here');
+  const deadline = now + HOLD_MS;
+  return { state: { kind: 'anchor-hold', epoch, from, ended: false, deadline }, effects };
 }
 
 function tick(state: State, now: number): Step {

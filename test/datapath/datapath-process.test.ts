@@ -3,10 +3,13 @@ import { readFile, stat, writeFile } from 'node:fs/promises';
 import { createConnection, connect as tcpConnect } from 'node:net';
 import { join } from 'node:path';
 import { connect as tlsConnect } from 'node:tls';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { adoptDatapath, DatapathClient } from '../../src/datapath/index.ts';
 import { ALPN_TUNNEL, tlsClientOptions } from '../../src/transport/index.ts';
-import { FakeGuest, guestNumber, numbered, Place, range, siteAndDevice } from './harness.ts';
+import { FakeGuest, guestNumber, numbered, Place, range, siteAndDevices } from './harness.ts';
+
+// Each starts processes, on a machine that may be busy with other tests.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
 const places: Place[] = [];
 const guests: FakeGuest[] = [];
@@ -27,9 +30,10 @@ async function single(): Promise<Place> {
 }
 
 async function pair() {
-  const both = await siteAndDevice();
-  places.push(both.site, both.device);
-  return both;
+  const { site, devices } = await siteAndDevices(1);
+  const [device] = devices as [Place];
+  places.push(site, device);
+  return { site, device };
 }
 
 async function attach(place: Place, guest: typeof one, elsewhere?: Place): Promise<FakeGuest> {

@@ -1,6 +1,14 @@
 /** Datapath processes on loopback, and guests that are no more than the far end of a QEMU stream. */
+
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createConnection, type Socket } from 'node:net';
+import {
+  type AddressInfo,
+  createConnection,
+  createServer,
+  type Server,
+  type Socket,
+} from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -110,22 +118,57 @@ export class Place {
   }
 }
 
-/** A site that listens and a device that dials it, connected. */
-export async function siteAndDevice(): Promise<{ site: Place; device: Place }> {
-  const [site, device] = await Promise.all([Place.start(), Place.start()]);
+/** A relay for TCP that delays every byte by `delayMs` in each direction. */
+async function delayed(port: number, delayMs: number): Promise<Server> {
+  const server = createServer((near) => {
+    const far = createConnection(port, '127.0.0.1');
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      from.on('data', (chunk) => setTimeout(() => to.write(chunk), delayMs));
+      from.on('close', () => setTimeout(() => to.destroy(), delayMs));
+      from.on('error', () => from.destroy());
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+export interface Network {
+  readonly site: Place;
+  readonly devices: readonly Place[];
+  stop(): Promise<void>;
+}
+
+/** A site that listens and devices that dial it, connected; one way between them takes `delayMs`. */
+export async function siteAndDevices(count: number, delayMs = 0): Promise<Network> {
+  const site = await Place.start();
+  const devices = await Promise.all(range(count).map(() => Place.start()));
   const { listening } = await site.client.call('configure', {
     identityDir: site.directory,
     listen: { host: '127.0.0.1', port: 0 },
-    peers: [{ id: device.id }],
+    peers: devices.map(({ id }) => ({ id })),
   });
-  await device.client.call('configure', {
-    identityDir: device.directory,
-    peers: [{ id: site.id, dial: { hosts: ['127.0.0.1'], port: listening?.port as number } }],
-    defaultPeer: site.id,
-  });
-  await device.events.next(({ event }) => event === 'tunnelUp', 'the tunnel');
-  await site.events.next(({ event }) => event === 'tunnelUp', 'the tunnel at the site');
-  return { site, device };
+  let port = listening?.port as number;
+  const relay = delayMs === 0 ? undefined : await delayed(port, delayMs);
+  if (relay !== undefined) port = (relay.address() as AddressInfo).port;
+  for (const device of devices) {
+    await device.client.call('configure', {
+      identityDir: device.directory,
+      peers: [{ id: site.id, dial: { hosts: ['127.0.0.1'], port } }],
+      defaultPeer: site.id,
+    });
+    await device.events.next(({ event }) => event === 'tunnelUp', 'the tunnel');
+    const isUp = (event: DatapathEvent) => event.event === 'tunnelUp' && event.peer === device.id;
+    await site.events.next(isUp, 'the tunnel at the site');
+  }
+  const stop = async () => {
+    relay?.close();
+    await Promise.all([site, ...devices].map((place) => place.stop()));
+  };
+  return { site, devices, stop };
 }
 
 /** The far end of a guest port. Answers ARP for its own address, as any guest does. */

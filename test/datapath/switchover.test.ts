@@ -186,6 +186,14 @@ describe('the anchor', () => {
     run(initial(3, local), [[mark('hold', 'V'), 'live', [], 'guest-not-here']]);
   });
 
+  it('answers a HOLD that the mapping has overtaken, and waits for what comes back', () => {
+    run(initial(3, at('V')), [
+      [set(at('W'), 4), 'live', []],
+      [mark('hold', 'V'), 'anchor-drain', ['end 3 to V']],
+      [mark('fwd-end', 'V'), 'live', ['deliver-held W']],
+    ]);
+  });
+
   it('believes FWD only from whom it holds for', () => {
     const holding = run(initial(3, at('V')), [[mark('hold', 'V'), 'anchor-hold', ['end 3 to V']]]);
     expect(forwardedTreatment(holding, 'V', 3)).toBe('keep');
