@@ -13,6 +13,7 @@ import {
   onOverlayFull,
   type QmpLogEntry,
   raiseOverlayLimit,
+  trimConsoleLog,
 } from '../guest/index.ts';
 import type { DiskRuntime } from '../guest/runtime.ts';
 import type { GuestSpec } from '../guest/spec.ts';
@@ -23,6 +24,8 @@ import type { GuestStore, StoredGuest } from './state/guest-store.ts';
 
 /** A guest's OS may take this long to power down before QEMU is ended. */
 const POWER_DOWN_MS = 60_000;
+/** Console logs are kept in bounds this often. */
+const UPKEEP_MS = 60_000;
 /** A forced stop gives QEMU only the time to write its images out. */
 const FORCED_STOP_MS = 0;
 
@@ -70,10 +73,15 @@ export class Guests extends EventEmitter<GuestEvents> {
   readonly #live = new Map<string, LiveGuest>();
   /** Guests whose start or end is under way: no second one may begin. */
   readonly #busy = new Set<string>();
+  /** Ends of guests whose files are being settled. */
+  readonly #settling = new Set<Promise<void>>();
+
+  readonly #upkeep: NodeJS.Timeout;
 
   constructor(parts: GuestsDependencies) {
     super();
     this.#parts = parts;
+    this.#upkeep = setInterval(() => void this.#trimConsoleLogs(), UPKEEP_MS).unref();
   }
 
   live(guestId: string): LiveGuest | undefined {
@@ -205,15 +213,22 @@ export class Guests extends EventEmitter<GuestEvents> {
     await live.process.qmp.execute('cont');
   }
 
-  /** Brings the overlays in memory of all running guests to disk; the guests go on. All errors are joined. */
+  /**
+   * Brings the overlays in memory of all running guests to disk; the guests go on. A guest that ends meanwhile,
+   * as all do when the host shuts down, is waited for. All errors are joined.
+   */
   async persistAll(): Promise<void> {
     const results = await Promise.allSettled(
       this.allLive()
         .filter(({ phase }) => phase.kind !== 'incoming')
         .map(({ spec, process, disks }) =>
-          this.#parts.files.persistRunning(spec, process.qmp, disks),
+          this.#parts.files.persistRunning(spec, process.qmp, disks).catch(async (error) => {
+            if (!process.qmp.isClosed) throw error;
+            await process.exited;
+          }),
         ),
     );
+    results.push(...(await Promise.allSettled(this.#settling)));
     const errors = results.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
     if (errors.length > 0)
       throw new AggregateError(errors, errors.map((error) => errorText(error)).join('; '));
@@ -221,6 +236,7 @@ export class Guests extends EventEmitter<GuestEvents> {
 
   /** Lets go of all processes, which go on. */
   release(): void {
+    clearInterval(this.#upkeep);
     for (const live of this.#live.values()) live.process.release();
     this.#live.clear();
   }
@@ -262,9 +278,10 @@ export class Guests extends EventEmitter<GuestEvents> {
   ): LiveGuest {
     const live: LiveGuest = { spec, process, disks, phase: { kind: 'starting' }, since };
     this.#live.set(spec.id, live);
-    let byGuest = false;
+    let orderly = false;
     process.qmp.on('SHUTDOWN', ({ data }) => {
-      byGuest = data.guest === true;
+      // By its own power-down, or because the host ends its programs before it shuts down itself.
+      orderly = data.guest === true || data.reason === 'host-signal';
     });
     onOverlayFull(
       process.qmp,
@@ -279,27 +296,29 @@ export class Guests extends EventEmitter<GuestEvents> {
         }),
       (error) => this.#parts.log.warn({ err: error, guest: spec.name }, 'overlay not examined'),
     );
-    process.exited.then(async ({ code, signal }) => {
+    void process.exited.then(({ code, signal }) => {
       if (this.#live.get(spec.id) !== live) return;
-      try {
-        await this.#ended(live, byGuest, { code: code ?? null, signal: signal ?? null });
-      } catch (error) {
-        this.#parts.log.error(
-          { err: error, guest: spec.name },
-          'files of an ended guest not settled',
-        );
-      }
+      const settled = this.#ended(live, orderly, { code: code ?? null, signal: signal ?? null });
+      this.#settling.add(settled);
+      settled
+        .catch((error: unknown) =>
+          this.#parts.log.error(
+            { err: error, guest: spec.name },
+            'files of an ended guest not settled',
+          ),
+        )
+        .finally(() => this.#settling.delete(settled));
     });
     return live;
   }
 
   async #ended(
     live: LiveGuest,
-    byGuest: boolean,
+    orderly: boolean,
     exit: { code: number | null; signal: string | null },
   ): Promise<void> {
     const { spec } = live;
-    const asked = byGuest || live.phase.kind === 'stopping' || live.phase.kind === 'incoming';
+    const asked = orderly || live.phase.kind === 'stopping' || live.phase.kind === 'incoming';
     this.#parts.log.info({ guest: spec.name, ...exit, asked }, 'QEMU ended');
     this.#live.delete(spec.id);
     const stored = this.#parts.store.find(spec.id);
@@ -361,6 +380,17 @@ export class Guests extends EventEmitter<GuestEvents> {
   #processOptions(spec: GuestSpec): { qmpLog?: (entry: QmpLogEntry) => void } {
     const { qmpLog } = this.#parts;
     return qmpLog === undefined ? {} : { qmpLog: (entry) => qmpLog(spec, entry) };
+  }
+
+  /** Never rejects: a log that cannot be trimmed only grows. */
+  async #trimConsoleLogs(): Promise<void> {
+    for (const { spec } of this.allLive()) {
+      try {
+        await trimConsoleLog(guestPaths(this.#parts.files.directory(spec)).consoleLog);
+      } catch (error) {
+        this.#parts.log.warn({ err: error, guest: spec.name }, 'console log not trimmed');
+      }
+    }
   }
 
   #setPhase(live: LiveGuest, phase: LivePhase): void {
