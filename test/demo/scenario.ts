@@ -61,6 +61,14 @@ export class Scenario {
 
   /** Returns what is known of the guest. Throws at the first thing that does not work. */
   async run(): Promise<GuestFacts> {
+    try {
+      return await this.#play();
+    } finally {
+      await this.#probes?.close();
+    }
+  }
+
+  async #play(): Promise<GuestFacts> {
     const { story, evidence, link, signal } = this.#options;
     evidence.event('demo-start', { link: LINKS[link] });
     await story.step('agents', () => this.#startAgents());
@@ -86,7 +94,6 @@ export class Scenario {
     await this.#handoff(1, 'device', 'site', facts);
     await sleep(STAY_MS, undefined, { signal });
     await this.#handoff(2, 'site', 'device', facts);
-    await this.#probes?.close();
     evidence.event('demo-end');
     return facts;
   }

@@ -12,8 +12,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export const RUN_VARIABLE = 'SOJOURN_LAB_RUN';
 const PREFIX = 'sojourn-lab-';
 const SHARED_MEMORY = '/dev/shm';
-/** Time between asking a process to end and ending it. */
-const GRACE_MS = 1500;
 
 export interface RunMarks {
   readonly run: string;
@@ -63,25 +61,21 @@ function belongs(pid: number, marker: string, namespaces: readonly string[]): bo
   }
 }
 
-function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
-  for (const pid of pids) {
-    try {
-      process.kill(pid, signal);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 
-/** Ends every process of a run, politely, then firmly, and removes its directories. */
+/**
+ * Ends every process of a run at once and removes its directories. Nothing of a run is worth saving, and agents
+ * that are asked politely would start again what was ended before them.
+ */
 export async function removeRun(marks: RunMarks): Promise<void> {
-  // A stopped process would neither see SIGTERM nor let those go who wait for it.
-  signalAll(processesOf(marks), 'SIGTERM');
-  signalAll(processesOf(marks), 'SIGCONT');
-  const deadline = performance.now() + GRACE_MS;
-  while (processesOf(marks).length > 0 && performance.now() < deadline) await sleep(25);
   for (let left = processesOf(marks); left.length > 0; left = processesOf(marks)) {
-    signalAll(left, 'SIGKILL');
+    for (const pid of left) kill(pid);
     await sleep(10);
   }
   for (const directory of [runDirectory(marks.run), runMemory(marks.run)])

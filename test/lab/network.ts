@@ -202,9 +202,6 @@ export class Lab {
       site.ip(
         ...addressed('eth0', `${ADDRESSES.site4}/24`, `${ADDRESSES.site6}/64`),
         ...defaultRoutes('198.51.100.1', '2001:db8:5::1'),
-        // Until a gateway anchors the home addresses, the default route would send them in circles.
-        `route add unreachable ${ADDRESSES.hoaPrefix4} metric 4000`,
-        `route add unreachable ${ADDRESSES.hoaPrefix6} metric 4000`,
       ),
       correspondent.ip(
         ...addressed('eth0', `${ADDRESSES.correspondent4}/24`, `${ADDRESSES.correspondent6}/64`),
