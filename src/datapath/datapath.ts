@@ -1,11 +1,7 @@
 /** The datapath: switch, ports, tunnels, TAP and guests, put together; its methods are the control calls. */
 import { SojournError } from '../common/index.ts';
-import { cidrToBigInt, PORT, StreamPort, Switch } from '../switch/index.ts';
-import {
-  isPresenceReply,
-  presenceRequest,
-  unsolicitedAdvertisement,
-} from '../switch/services/index.ts';
+import { PORT, StreamPort, Switch } from '../switch/index.ts';
+import { unsolicitedAdvertisement } from '../switch/services/index.ts';
 import { loadIdentity } from '../transport/index.ts';
 import type {
   Configuration,
@@ -16,16 +12,19 @@ import type {
   Result,
 } from './control.ts';
 import { GuestAttachment, type Surroundings } from './guest-attachment.ts';
+import { GuestTable } from './guest-table.ts';
+import { gatewayIn } from './home-prefixes.ts';
 import { InstalledFlows } from './installed-flows.ts';
-import { guestFlows, PURPOSE, siteFlows } from './program.ts';
+import { Presence } from './presence.ts';
+import { guestFlows, siteFlows } from './program.ts';
+import { refusal } from './refusal.ts';
 import { SlowPath } from './slow-path.ts';
+import { buildStatus } from './status.ts';
 import type { SavedState } from './store.ts';
-import { type Event, type Marker, type Place, settled } from './switchover.ts';
+import { type Event, type Marker, type Place, settled } from './switchover-state.ts';
 import { TapAdapter } from './tap-adapter.ts';
 import { Tunnels } from './tunnels.ts';
 
-/** Longest wait for the guest to have read what was sent to it, milliseconds. */
-const DRAIN_MS = 20;
 /** Well under the router lifetime of 9000 s, so that some may be lost. */
 const ADVERTISE_MS = 300_000;
 
@@ -44,10 +43,8 @@ export class Datapath {
   readonly #flows: InstalledFlows;
   readonly #slowPath: SlowPath;
   readonly #tunnels: Tunnels;
-  readonly #guests = new Map<string, GuestAttachment>();
-  readonly #byPort = new Map<number, GuestAttachment>();
-  readonly #byAddress = new Map<string, GuestAttachment>();
-  readonly #drains = new Map<string, () => void>();
+  readonly #guests = new GuestTable();
+  readonly #presence: Presence;
   readonly #timer: NodeJS.Timeout;
   #configuration: Configuration | undefined;
   #self: string | undefined;
@@ -55,23 +52,24 @@ export class Datapath {
   #ports = 0;
   #indices = 0;
   #problems: Problem[] = [];
-  #unknownPeerGuests = 0;
+  #unknownGuests = 0;
 
   constructor(options: DatapathOptions) {
     this.#options = options;
     const now = () => performance.now();
     this.#switch = new Switch((event) => this.#slowPath.handle(this.#switch, event));
     this.#flows = new InstalledFlows(this.#switch);
+    this.#presence = new Presence(this.#switch);
     const datapath = this;
     this.#slowPath = new SlowPath(
       {
-        guestOfPort: (port) => this.#byPort.get(port)?.gateway,
-        guestOfAddress: (address) => this.#guestOfAddress(address)?.gateway,
-        heard: (port, frame) => this.#heard(port, frame),
+        guestOfPort: (port) => this.#guests.ofPort(port)?.gateway,
+        guestOfAddress: (address) => this.#guests.ofAddress(address)?.gateway,
+        heard: (port, frame) => this.#presence.heard(this.#guests.ofPort(port), frame),
         get tapPort() {
           return datapath.#tap?.port.number;
         },
-        gatewayOf: (address) => this.#gatewayOf(address),
+        gatewayOf: (address) => gatewayIn(this.#prefixes, address),
       },
       now,
     );
@@ -109,7 +107,7 @@ export class Datapath {
       this.#problems.push({ code, message, ...(remedy !== undefined && { remedy }) });
     }
     await this.#configureTap(wanted.tap);
-    for (const guest of this.#guests.values()) this.#install(guest);
+    for (const guest of this.#guests.all) this.#install(guest);
     this.#installSite();
     this.#options.changed();
     const listening = this.#tunnels.address;
@@ -126,10 +124,9 @@ export class Datapath {
   }
 
   async removeGuest({ guestId }: Params<'removeGuest'>): Promise<Record<string, never>> {
-    const guest = this.#guests.get(guestId);
+    const guest = this.#guests.find(guestId);
     if (guest === undefined) return {};
-    this.#guests.delete(guestId);
-    this.#forgetAddresses(guest);
+    this.#guests.remove(guest);
     this.#flows.replace(guestId, []);
     guest.close();
     this.#switch.detach(guest.number);
@@ -140,7 +137,7 @@ export class Datapath {
   }
 
   async releasePort({ guestId }: Params<'releasePort'>): Promise<Record<string, never>> {
-    this.#guest(guestId).release();
+    this.#guests.get(guestId).release();
     this.#options.changed();
     return {};
   }
@@ -149,91 +146,44 @@ export class Datapath {
     guestId,
     epoch,
   }: Params<'beginSwitchover'>): Promise<Result<'beginSwitchover'>> {
-    const guest = this.#guest(guestId);
+    const guest = this.#guests.get(guestId);
     this.#apply(guest, { kind: 'begin', epoch, anchor: guest.anchor });
-    return { drained: await this.#drain(guest) };
+    return { drained: await this.#presence.drained(guest) };
   }
 
   async abortSwitchover({ guestId }: Params<'abortSwitchover'>): Promise<Record<string, never>> {
-    this.#apply(this.#guest(guestId), { kind: 'abort' });
+    this.#apply(this.#guests.get(guestId), { kind: 'abort' });
     return {};
   }
 
   async commitSwitchover(params: Params<'commitSwitchover'>): Promise<Record<string, never>> {
     const { guestId, epoch, to } = params;
-    this.#apply(this.#guest(guestId), { kind: 'commit', epoch, place: this.#placeOf(to) });
+    this.#apply(this.#guests.get(guestId), { kind: 'commit', epoch, place: this.#placeOf(to) });
     return {};
   }
 
   async reclaim({ guestId, epoch }: Params<'reclaim'>): Promise<Record<string, never>> {
-    this.#apply(this.#guest(guestId), { kind: 'set', epoch, place: { kind: 'local' } });
+    this.#apply(this.#guests.get(guestId), { kind: 'set', epoch, place: { kind: 'local' } });
     return {};
   }
 
   async status(): Promise<Result<'status'>> {
-    const tap = this.#tap;
-    const { drops } = this.#switch;
-    const listening = this.#tunnels.address;
-    return {
-      pid: process.pid,
-      ...(this.#self !== undefined && { place: this.#self }),
-      ...(listening !== undefined && { listening }),
-      ...(tap !== undefined && {
-        tap: {
-          name: tap.settings.name,
-          connected: tap.port.connected,
-          ...(tap.pid !== undefined && { adapterPid: tap.pid }),
-          counters: { ...tap.port.counters },
-        },
-      }),
-      tunnels: this.#tunnels.all.map(({ port, lastError }) => ({
-        peer: port.peer,
-        connected: port.connected,
-        ...(port.rttMs !== undefined && { rttMs: port.rttMs }),
-        counters: { ...port.counters },
-        ...(port.window !== undefined && { window: port.window }),
-        ...(lastError !== undefined && !port.connected && { lastError }),
-      })),
-      guests: [...this.#guests.values()].map((guest) => {
-        const { epoch, place } = settled(guest.state);
-        const { port } = guest;
-        return {
-          guestId: guest.guestId,
-          epoch,
-          location: place,
-          state: guest.state.kind,
-          held: guest.heldPackets,
-          ...(port !== undefined && {
-            port: {
-              socket: port.socketPath,
-              connected: port.connected,
-              connections: port.connections,
-              held: guest.gated,
-              counters: { ...port.counters },
-            },
-          }),
-        };
-      }),
-      drops: {
-        ...drops,
-        spoofed: this.#flows.packets(PURPOSE.spoofed),
-        ignored: this.#flows.packets(PURPOSE.ignored),
-        unreachable: this.#flows.packets(PURPOSE.unreachable),
-        rateLimited: this.#slowPath.rateLimited,
-        unknownGuest: this.#unknownPeerGuests,
-      },
-      cache: {
-        hits: this.#switch.cacheHits,
-        misses: this.#switch.cacheMisses,
-        flows: this.#flows.size,
-      },
-      problems: [...this.#problems, ...(tap?.problems ?? [])],
-    };
+    return buildStatus({
+      place: this.#self,
+      listening: this.#tunnels.address,
+      tap: this.#tap,
+      tunnels: this.#tunnels.all,
+      guests: this.#guests.all,
+      owner: this.#switch,
+      flows: this.#flows,
+      drops: { rateLimited: this.#slowPath.rateLimited, unknownGuest: this.#unknownGuests },
+      problems: this.#problems,
+    });
   }
 
   /** What `restore` needs. */
   get saved(): SavedState {
-    const guests = [...this.#guests.values()].map((guest) => {
+    const guests = this.#guests.all.map((guest) => {
       const { epoch, place } = settled(guest.state);
       return {
         guestId: guest.guestId,
@@ -276,7 +226,7 @@ export class Datapath {
 
   async close(tap: 'keep' | 'remove'): Promise<void> {
     clearInterval(this.#timer);
-    for (const guest of this.#guests.values()) {
+    for (const guest of this.#guests.all) {
       guest.close();
       await guest.port?.close();
     }
@@ -292,16 +242,14 @@ export class Datapath {
         code: 'datapath-unconfigured',
         message: 'The datapath was not configured yet',
       });
-    const known = this.#guests.get(guestId);
+    const known = this.#guests.find(guestId);
     if (known !== undefined && epoch < known.state.epoch) throw refusal('epoch-stale', guestId);
     const place = location.kind === 'peer' ? this.#placeOf(location.peer) : location;
     const anchor = this.#anchorOf(settings.anchor);
     const guest = known ?? this.#newGuest(settings, place, anchor);
     if (known !== undefined) {
-      this.#forgetAddresses(guest);
-      guest.identify(network, mac);
+      this.#guests.identify(guest, network, mac);
       guest.anchor = anchor;
-      this.#rememberAddresses(guest);
     }
     if (port === undefined || guest.port?.socketPath !== port.socket) await this.#closePort(guest);
     if (port?.held) guest.gated = true;
@@ -322,8 +270,7 @@ export class Datapath {
       { epoch, place, anchor },
       this.#surroundings,
     );
-    this.#guests.set(guestId, guest);
-    this.#rememberAddresses(guest);
+    this.#guests.add(guest);
     this.#switch.attach(guest);
     return guest;
   }
@@ -353,18 +300,12 @@ export class Datapath {
   })();
 
   #install(guest: GuestAttachment): void {
-    if (this.#guests.get(guest.guestId) === guest)
+    if (this.#guests.find(guest.guestId) === guest)
       this.#flows.replace(guest.guestId, guestFlows(guest.flows()));
   }
 
   #installSite(): void {
     const tap = this.#tap;
-    const gateways = new Set<bigint>();
-    for (const { gateway } of this.#guests.values()) {
-      gateways.add(BigInt(`0x${gateway.gateway4.toString('hex')}`));
-      gateways.add(BigInt(`0x${gateway.gateway6.toString('hex')}`));
-    }
-    const { prefixes4 = [], prefixes6 = [] } = tap?.settings ?? {};
     this.#flows.replace(
       'site',
       siteFlows({
@@ -374,8 +315,8 @@ export class Datapath {
             ? undefined
             : {
                 port: tap.port.number,
-                prefixes: [...prefixes4, ...prefixes6],
-                gateways: [...gateways],
+                prefixes: this.#prefixes,
+                gateways: this.#guests.gateways,
               },
       }),
     );
@@ -426,7 +367,7 @@ export class Datapath {
     );
     await port.listen();
     guest.port = port;
-    this.#byPort.set(port.number, guest);
+    this.#guests.connectPort(port.number, guest);
     this.#switch.attach(port);
   }
 
@@ -434,7 +375,7 @@ export class Datapath {
     const { port } = guest;
     if (port === undefined) return;
     guest.port = undefined;
-    this.#byPort.delete(port.number);
+    this.#guests.disconnectPort(port.number);
     this.#slowPath.forget(port.number);
     this.#switch.detach(port.number);
     await port.close();
@@ -445,44 +386,21 @@ export class Datapath {
     if (refused !== undefined) throw refusal(refused, guest.guestId);
   }
 
-  /** Waits until the guest has read what was sent to it: it answers what is sent last. */
-  async #drain(guest: GuestAttachment): Promise<boolean> {
-    const { port, guestId } = guest;
-    if (port === undefined || !port.connected || guest.gated) return false;
-    return await new Promise<boolean>((resolve) => {
-      const finish = (drained: boolean) => {
-        clearTimeout(timer);
-        this.#drains.delete(guestId);
-        resolve(drained);
-      };
-      const timer = setTimeout(() => finish(false), DRAIN_MS);
-      this.#drains.set(guestId, () => finish(true));
-      this.#switch.sendFrames(port.number, [presenceRequest(guest.gateway)]);
-    });
-  }
-
-  #heard(port: number, frame: Buffer): void {
-    if (this.#drains.size === 0) return;
-    const guest = this.#byPort.get(port);
-    if (guest !== undefined && isPresenceReply(frame, guest.gateway))
-      this.#drains.get(guest.guestId)?.();
-  }
-
   #onMarker(peer: string, kind: Marker, guestId: string, epoch: number): void {
-    const guest = this.#guests.get(guestId);
-    if (guest === undefined) this.#unknownPeerGuests++;
+    const guest = this.#guests.find(guestId);
+    if (guest === undefined) this.#unknownGuests++;
     // One that is refused is out of date or a lie; either way nothing is to be done.
     else guest.apply({ kind, from: peer, epoch });
   }
 
   #onForward(peer: string, guestId: string, epoch: number, packet: Buffer): void {
-    const guest = this.#guests.get(guestId);
-    if (guest === undefined) this.#unknownPeerGuests++;
+    const guest = this.#guests.find(guestId);
+    if (guest === undefined) this.#unknownGuests++;
     else guest.forwarded(peer, epoch, packet);
   }
 
   #advertise(): void {
-    for (const guest of this.#guests.values()) {
+    for (const guest of this.#guests.all) {
       if (guest.port?.connected && !guest.gated && settled(guest.state).place.kind === 'local')
         this.#switch.sendFrames(guest.port.number, [unsolicitedAdvertisement(guest.gateway)]);
     }
@@ -497,61 +415,13 @@ export class Datapath {
     return peer === this.#self ? { kind: 'local' } : { kind: 'peer', peer };
   }
 
-  #guest(guestId: string): GuestAttachment {
-    const guest = this.#guests.get(guestId);
-    if (guest === undefined)
-      throw new SojournError({
-        kind: 'not-found',
-        code: 'datapath-guest-unknown',
-        message: `The datapath does not know the guest ${guestId}`,
-      });
-    return guest;
-  }
-
-  #guestOfAddress(address: Buffer): GuestAttachment | undefined {
-    const key = address.length === 16 ? address.subarray(0, 8) : address;
-    return this.#byAddress.get(key.toString('hex'));
-  }
-
-  #rememberAddresses(guest: GuestAttachment): void {
-    this.#byAddress.set(guest.gateway.hoa4.toString('hex'), guest);
-    this.#byAddress.set(guest.gateway.prefix6.toString('hex'), guest);
-  }
-
-  #forgetAddresses(guest: GuestAttachment): void {
-    this.#byAddress.delete(guest.gateway.hoa4.toString('hex'));
-    this.#byAddress.delete(guest.gateway.prefix6.toString('hex'));
-  }
-
-  /** The first address of the anchored prefix that an address is in. */
-  #gatewayOf(address: Buffer): Buffer | undefined {
+  get #prefixes(): string[] {
     const { prefixes4 = [], prefixes6 = [] } = this.#tap?.settings ?? {};
-    const value = BigInt(`0x${address.toString('hex')}`);
-    for (const cidr of address.length === 4 ? prefixes4 : prefixes6) {
-      const { value: base, length, bits } = cidrToBigInt(cidr);
-      const rest = BigInt(bits - length);
-      if (value >> rest !== base >> rest) continue;
-      return Buffer.from((base + 1n).toString(16).padStart(bits / 4, '0'), 'hex');
-    }
-    return undefined;
+    return [...prefixes4, ...prefixes6];
   }
 
   #nextPort(): number {
     if (this.#ports >= PORT.max) throw new RangeError('port numbers are used up');
     return ++this.#ports;
   }
-}
-
-function refusal(code: string, guestId: string): SojournError {
-  const why: Readonly<Record<string, string>> = {
-    'epoch-stale': 'the epoch is out of date, so the guest has moved since',
-    'guest-not-here': 'the guest does not run here',
-    'switchover-under-way': 'a switchover is under way',
-    'not-held': 'no switchover was begun, or it has timed out',
-  };
-  return new SojournError({
-    kind: 'conflict',
-    code,
-    message: `The datapath refuses to change the mapping of guest ${guestId}: ${why[code] ?? code}`,
-  });
 }

@@ -17,6 +17,7 @@ import {
   guestGateway,
 } from '../switch/services/index.ts';
 import type { GuestFlows } from './program.ts';
+import { step } from './switchover.ts';
 import {
   deadlineOf,
   type Effect,
@@ -29,9 +30,8 @@ import {
   type Step,
   settled,
   sourcePeers,
-  step,
   treatment,
-} from './switchover.ts';
+} from './switchover-state.ts';
 
 /** Bytes held for one guest, in all its queues together. */
 export const MAX_HELD_BYTES = 4 * 1024 * 1024;

@@ -17,7 +17,7 @@
  *
  * Frames of a type that is not known are skipped, so that a later version can add some.
  */
-import type { Marker } from './switchover.ts';
+import type { Marker } from './switchover-state.ts';
 
 export const TUNNEL_VERSION = { oldest: 1, newest: 1 } as const;
 

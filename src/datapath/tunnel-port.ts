@@ -12,7 +12,7 @@ import {
 } from '../switch/index.ts';
 import { GUEST_MTU } from '../switch/services/index.ts';
 import { SendWindow } from './send-window.ts';
-import type { Marker } from './switchover.ts';
+import type { Marker } from './switchover-state.ts';
 import {
   acceptsHello,
   decodeGuestHeader,

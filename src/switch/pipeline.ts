@@ -9,11 +9,12 @@
  * Set-field and TTL actions change the packet in the chunk it arrived in.
  */
 import { SojournError } from '../common/index.ts';
-import { type Action, ActionSet, PORT } from './actions.ts';
-import { KEY_WORDS, readField, replaceField, WORD } from './fields.ts';
+import { PORT } from './actions.ts';
+import { KEY_WORDS, WORD } from './fields.ts';
 import { activeWords, type FlowEntry, type FlowSpec, FlowTable, hashWords } from './flow-table.ts';
 import { Packet } from './packet.ts';
-import { compileFieldWrite, decrementTtl, type FieldWrite, setTtl, writeField } from './rewrite.ts';
+import { type Program, type Step, traceProgram } from './program.ts';
+import { decrementTtl, setTtl, writeField } from './rewrite.ts';
 
 /** Entries of the flow cache; a power of two. One entry is about 400 bytes. */
 const CACHE_ENTRIES = 16_384;
@@ -51,18 +52,6 @@ export interface PacketIn {
   readonly mtu: number;
   /** The packet; valid only during the call. */
   readonly packet: Packet;
-}
-
-type Step =
-  | { readonly op: 'output'; readonly port: number; readonly cookie: bigint }
-  | { readonly op: 'write'; readonly write: FieldWrite }
-  | { readonly op: 'dec-ttl'; readonly cookie: bigint }
-  | { readonly op: 'set-ttl'; readonly ttl: number };
-
-interface Program {
-  readonly steps: Step[];
-  readonly flows: FlowEntry[];
-  readonly missed: boolean;
 }
 
 interface CacheEntry extends Program {
@@ -207,7 +196,7 @@ export class Switch {
     this.cacheMisses++;
     const masked = new Uint32Array(KEY_WORDS);
     for (const word of words) masked[word] = (key[word] as number) & (mask[word] as number);
-    const program = this.#trace(key);
+    const program = traceProgram(this.tables, key);
     this.#cache[slot] = { ...program, key: masked, generation: this.#generation };
     this.#run(packet, program);
   }
@@ -219,40 +208,6 @@ export class Switch {
     this.#mask.fill(0, WORD.metadata, WORD.metadata + 2);
     this.#words = activeWords(this.#mask);
     this.#maskGeneration = this.#generation;
-  }
-
-  /** Walks the tables for a key and records what is to be done; the packet and its key stay as they are. */
-  #trace(original: Uint32Array): Program {
-    const key = original.slice();
-    const steps: Step[] = [];
-    const flows: FlowEntry[] = [];
-    const actionSet = new ActionSet();
-    let table: number | undefined = 0;
-    let cookie = 0n;
-    while (table !== undefined) {
-      const flow = this.#table(table).lookup(key);
-      // Of the action set nothing is left then (5.4).
-      if (flow === undefined) return { steps, flows, missed: true };
-      flows.push(flow);
-      cookie = flow.cookie;
-      let next: number | undefined;
-      for (const instruction of flow.instructions) {
-        if (instruction.type === 'apply-actions') {
-          for (const action of instruction.actions) {
-            steps.push(compileAction(action, cookie));
-            if (action.type === 'set-field') replaceField(key, action.field, action.value);
-          }
-        } else if (instruction.type === 'clear-actions') actionSet.clear();
-        else if (instruction.type === 'write-actions') actionSet.write(instruction.actions);
-        else if (instruction.type === 'write-metadata') {
-          const kept = readField(key, 'metadata') & ~instruction.mask;
-          replaceField(key, 'metadata', kept | (instruction.value & instruction.mask));
-        } else next = instruction.table;
-      }
-      table = next;
-    }
-    for (const action of actionSet.ordered()) steps.push(compileAction(action, cookie));
-    return { steps, flows, missed: false };
   }
 
   #run(packet: Packet, program: Program): void {
@@ -308,18 +263,5 @@ export class Switch {
 
   #packetIn(packet: Packet, reason: PacketInReason, cookie: bigint, mtu: number): void {
     this.#onPacketIn({ reason, cookie, inPort: packet.inPort, mtu, packet });
-  }
-}
-
-function compileAction(action: Action, cookie: bigint): Step {
-  switch (action.type) {
-    case 'output':
-      return { op: 'output', port: action.port, cookie };
-    case 'set-field':
-      return { op: 'write', write: compileFieldWrite(action.field, action.value) };
-    case 'dec-nw-ttl':
-      return { op: 'dec-ttl', cookie };
-    case 'set-nw-ttl':
-      return { op: 'set-ttl', ttl: action.ttl };
   }
 }

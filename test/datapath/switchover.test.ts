@@ -1,5 +1,6 @@
 /** The switchover machine under named step tables. */
 import { describe, expect, it } from 'vitest';
+import { step } from '../../src/datapath/switchover.ts';
 import {
   type Effect,
   type Event,
@@ -10,9 +11,8 @@ import {
   type Place,
   type State,
   sourcePeers,
-  step,
   treatment,
-} from '../../src/datapath/switchover.ts';
+} from '../../src/datapath/switchover-state.ts';
 
 const local: Place = { kind: 'local' };
 const at = (peer: string): Place => ({ kind: 'peer', peer });
