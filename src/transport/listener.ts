@@ -13,7 +13,8 @@ import { agreeOnVersion, type DialerHello, dialerHello, type PlaceInfo, SPOKEN }
 import type { Identity } from './identity.ts';
 import { type InviteStore, type PairedPlace, redeemInvite } from './invite.ts';
 import { Session, type SessionTimings } from './session.ts';
-import { ALPN_SESSION, peerIdOf, shortId, tlsServerOptions } from './tls.ts';
+import { lost, notPaired, replaced, stale } from './session-errors.ts';
+import { ALPN_SESSION, peerIdOf, tlsServerOptions } from './tls.ts';
 import { parsePeerJson, protocolViolation } from './wire-error.ts';
 
 export interface ListenerOptions {
@@ -83,7 +84,7 @@ export class PeerListener {
 
   /** The place is paired no more (`isPinned` says so already): its session ends at once. */
   revoke(id: string): void {
-    void this.#sessions.get(id)?.close(notPaired(this.#options));
+    void this.#sessions.get(id)?.close(this.#notPaired());
   }
 
   /** Ends all sessions, for both sides, and stops listening. */
@@ -126,7 +127,7 @@ export class PeerListener {
   }
 
   #session(connection: Connection, peer: string, hello: DialerHello & { intent: 'session' }): void {
-    if (!this.#options.isPinned(peer)) throw notPaired(this.#options);
+    if (!this.#options.isPinned(peer)) throw this.#notPaired();
     let session = this.#sessions.get(peer);
     if (session?.id === hello.session) {
       if (hello.attempt <= session.attempt) throw stale();
@@ -172,7 +173,7 @@ export class PeerListener {
     };
     try {
       const { invites, identity, isPinned, now = Date.now } = this.#options;
-      if (invites === undefined) throw notPaired(this.#options);
+      if (invites === undefined) throw this.#notPaired();
       const device: PairedPlace = { id: peer, ...hello.place };
       await redeemInvite({
         store: invites,
@@ -196,45 +197,13 @@ export class PeerListener {
     connection.sendJson(FrameType.hello, { version: connection.version, place, received });
   }
 
+  #notPaired(): SojournError {
+    return notPaired({ name: this.#options.place.name, id: this.#options.identity.id });
+  }
+
   #refused(socket: Socket, error: unknown): void {
     this.#options.onRefused?.(socket.remoteAddress ?? '-', errorText(error));
   }
-}
-
-function notPaired(options: ListenerOptions): SojournError {
-  return new SojournError({
-    kind: 'refused',
-    code: 'not-paired',
-    message: `${options.place.name} (${shortId(options.identity.id)}) is not paired with this place, or no longer`,
-    remedy: `Run "sojourn invite" there and "sojourn pair" here`,
-  });
-}
-
-function stale(): SojournError {
-  return new SojournError({
-    kind: 'conflict',
-    code: 'connection-stale',
-    message: 'a newer connection of the same session came first',
-  });
-}
-
-function lost(): SojournError {
-  return new SojournError({
-    kind: 'unreachable',
-    code: 'session-lost',
-    message:
-      'the agent at the other place was restarted and does not know this connection any more',
-    remedy: 'Try again; a new connection is being made',
-  });
-}
-
-function replaced(): SojournError {
-  return new SojournError({
-    kind: 'unreachable',
-    code: 'session-lost',
-    message: 'the agent at the other place was restarted and has made a new connection',
-    remedy: 'Try again over the new connection',
-  });
 }
 
 function listenFailed(address: { host?: string; port: number }, cause: Error): SojournError {

@@ -14,7 +14,7 @@
  * (`closed`), which is final.
  */
 import { EventEmitter } from 'node:events';
-import { asSojournError, SojournError } from '../common/index.ts';
+import { asSojournError, type SojournError } from '../common/index.ts';
 import type { Channel } from './channel.ts';
 import { Channels } from './channels.ts';
 import type { Connection } from './connection.ts';
@@ -32,6 +32,7 @@ import type { PlaceInfo } from './hello.ts';
 import { KEEPALIVE, type KeepalivePolicy } from './keepalive.ts';
 import { laneOf } from './lane.ts';
 import { type CallHandler, type CallOptions, type NotificationHandler, Rpc } from './rpc.ts';
+import { expired, stopped } from './session-errors.ts';
 import { type Received, Transmitter } from './transmitter.ts';
 import { fromWireError, parsePeerJson, protocolViolation, wireError } from './wire-error.ts';
 
@@ -333,22 +334,4 @@ export class Session extends EventEmitter<SessionEvents> {
     this.#unacked = 0;
     this.#transmitter.ack();
   }
-}
-
-function stopped(): SojournError {
-  return new SojournError({
-    kind: 'cancelled',
-    code: 'session-closed',
-    message: 'the agent at one of the two places ended the connection between them',
-    remedy: 'Start the agent again if it should be running',
-  });
-}
-
-function expired(windowMs: number): SojournError {
-  return new SojournError({
-    kind: 'unreachable',
-    code: 'session-expired',
-    message: `the other place could not be reached for ${Math.round(windowMs / 60_000)} minutes`,
-    remedy: 'Check the network at both places',
-  });
 }

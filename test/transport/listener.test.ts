@@ -185,6 +185,66 @@ describe('the listener', () => {
     await works(port);
   });
 
+  describe('ends the session of a peer', () => {
+    /** Numbered frames in a row, each at the offset that it must have in its lane. */
+    function lane(...frames: [type: FrameType, channel: number, payload: string][]): Buffer {
+      let offset = 0;
+      return Buffer.concat(
+        frames.flatMap(([type, channel, payload]) => {
+          const header = encodeHeader(1, type, channel, payload.length, offset);
+          offset += header.length + payload.length;
+          return [header, Buffer.from(payload)];
+        }),
+      );
+    }
+    const { open, data, fin, reset } = FrameType;
+    const meta = '{"kind":"x","meta":{}}';
+    const full = 'x'.repeat(16_368);
+    const unnumbered = (type: FrameType, channel: number, payload: Buffer) =>
+      Buffer.concat([encodeHeader(1, type, channel, payload.length, 0), payload]);
+
+    it.each([
+      ['a gap in a lane', Buffer.concat([encodeHeader(1, data, 0, 1, 99), Buffer.from('x')])],
+      ['DATA on a channel that was never opened', lane([data, 6, 'x'])],
+      ['FIN on a channel of ours that we never opened', lane([fin, 7, ''])],
+      ['a channel with a number of ours', lane([open, 7, meta])],
+      ['a channel number that was used before', lane([open, 10, meta], [open, 6, meta])],
+      ['a channel without a kind', lane([open, 6, '{}'])],
+      ['DATA after FIN', lane([open, 6, meta], [fin, 6, ''], [data, 6, 'x'])],
+      ['a second FIN', lane([open, 6, meta], [fin, 6, ''], [fin, 6, ''])],
+      ['the end of the RPC channel', lane([fin, 0, ''])],
+      ['the reset of the RPC channel', lane([reset, 0, '{}'])],
+      ['a message larger than the cap', lane([data, 0, '\u007f\u007f\u007f\u007f'])],
+      ['an answer to no call', lane([data, 0, '\0\0\0\u0013{"id":1,"result":1}'])],
+      ['an ACK for what was not sent', unnumbered(FrameType.ack, 0, Buffer.alloc(16, 1))],
+      ['a WINDOW for no channel', unnumbered(FrameType.window, 6, Buffer.alloc(8))],
+      ['a second HELLO', hello()],
+      [
+        'DATA beyond the window',
+        lane([open, 6, meta], ...Array<[FrameType, number, string]>(257).fill([data, 6, full])),
+      ],
+      [
+        'too many channels',
+        lane(
+          ...[...Array(129).keys()].map((n): [FrameType, number, string] => [
+            open,
+            6 + 4 * n,
+            meta,
+          ]),
+        ),
+      ],
+    ])('that sends %s', async (_name, bytes) => {
+      const { port, sessions } = await start({
+        onSession: (session) => session.onChannel('x', () => undefined),
+      });
+      const frames = await answer(port, places.device, Buffer.concat([hello(), bytes]));
+      const last = frames.at(-1);
+      expect(last?.type).toBe(FrameType.goodbye);
+      expect(JSON.parse(String(last?.payload[0])).code).toBe('protocol-violation');
+      expect(sessions[0]?.state).toBe('closed');
+    });
+  });
+
   it('ignores a connection that was overtaken by a newer one of the same session', async () => {
     const { port, sessions } = await start();
     const newest = await tls(port, places.device);
@@ -213,10 +273,11 @@ describe('the listener', () => {
     await works(port);
   });
 
-  it('holds only so many strangers, and drops the oldest', async () => {
-    const { port, listener } = await start({
-      admission: { total: 5, perAddress: 5, deadlineMs: 60_000 },
-    });
+  it.each([
+    ['in all', { total: 5, perAddress: 100 }],
+    ['from one address', { total: 100, perAddress: 5 }],
+  ])('holds only so many strangers %s, and drops the oldest', async (_name, limits) => {
+    const { port, listener } = await start({ admission: { ...limits, deadlineMs: 60_000 } });
     const sockets: Socket[] = [];
     const closed: number[] = [];
     for (let index = 0; index < 12; index += 1) {

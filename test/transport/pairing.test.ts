@@ -110,6 +110,26 @@ describe('an invite', () => {
     expect(store.pinned.size).toBe(1);
   });
 
+  it('goes to one of two devices even when the store is asked for both first', async () => {
+    const { store, text } = await site();
+    const asked: (() => void)[] = [];
+    const find = store.find.bind(store);
+    store.find = (async (id: string) => {
+      const invite = find(id);
+      await new Promise<void>((resolve) => {
+        asked.push(resolve);
+        if (asked.length === 2) for (const go of asked) go();
+      });
+      return invite;
+    }) as unknown as typeof store.find;
+    const invite = parseInvite(text);
+    const results = await Promise.allSettled([pair(invite), pair(invite, places.stranger)]);
+    expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(1);
+    expect(results.find((result) => result.status === 'rejected')).toMatchObject({
+      reason: { code: 'invite-used' },
+    });
+  });
+
   it('expires by the site’s clock', async () => {
     const { clock, store, text } = await site();
     clock.now = NOW + HOUR;
