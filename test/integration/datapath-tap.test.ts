@@ -6,6 +6,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -203,8 +204,10 @@ describe.skipIf(!existsSync(join(IMAGE, 'image.json')))('a real guest', () => {
   });
 
   it('has it back too when the datapath had stalled for 3 s under saturating traffic', async () => {
-    const script = "require('net').createServer((s) => s.on('error', () => {}).resume()).listen(9)";
-    const sink = await correspondent.spawn([process.execPath, '-e', script]);
+    const script = `require('net').createServer((s) => s.on('error', () => {}).resume())
+      .listen(9, () => console.log('listening'))`;
+    const sink = await correspondent.spawn([process.execPath, '-e', script], { stdout: 'pipe' });
+    await once(sink.stdout as Readable, 'data');
     // More than the socket between QEMU and the datapath holds, so that QEMU has to wait with the guest's frames.
     shell.write('for i in 1 2 3 4 5 6; do nc 198.51.100.2 9 < /dev/zero & done\n');
     const received = async () =>
