@@ -228,10 +228,13 @@ export class GuestAttachment implements SwitchPort {
     return peer === undefined ? undefined : this.#around.tunnel(peer)?.number;
   }
 
-  /** Places that have no tunnel between them reach each other through the guest's anchor. */
+  /**
+   * Places that have no tunnel between them reach each other through the guest's anchor, which also knows where a guest
+   * is that this place does not know the whereabouts of.
+   */
   #tunnelTo(place: Place): number | undefined {
-    if (place.kind !== 'peer') return undefined;
-    return this.#tunnelOf(place.peer) ?? this.#tunnelOf(this.anchor);
+    const peer = place.kind === 'peer' ? place.peer : undefined;
+    return this.#tunnelOf(peer) ?? this.#tunnelOf(this.anchor);
   }
 
   #deliver(place: Place, frames: Buffer[]): void {

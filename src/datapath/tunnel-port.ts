@@ -28,10 +28,13 @@ import {
 } from './tunnel-frames.ts';
 
 export const PING_MS = 500;
+/** How often a connection is looked at, milliseconds: what it adds at most to the time below. */
+const TICK_MS = 100;
 /** A connection on which nothing has arrived for so long is dead: less than 2 s, three pings and some. */
 export const DEAD_MS = 1_800;
-/** Received bytes after which an acknowledgement is due. */
+/** Received bytes after which an acknowledgement is due at once, and with the next keepalive. */
 const ACK_BYTES = 32 * 1024;
+const ACK_IDLE_BYTES = 1024;
 
 export interface TunnelEvents {
   onUp(): void;
@@ -49,6 +52,7 @@ interface Connection {
   acknowledged: number;
   lastHeard: number;
   lastTick: number;
+  lastPing: number;
 }
 
 export class TunnelPort implements SwitchPort {
@@ -103,6 +107,7 @@ export class TunnelPort implements SwitchPort {
       acknowledged: 0,
       lastHeard: now,
       lastTick: now,
+      lastPing: now,
     };
     this.#connection = connection;
     const reader = new FrameReader('tunnel', (buffer, start, end, type) => {
@@ -124,7 +129,7 @@ export class TunnelPort implements SwitchPort {
     });
     this.#control(encodeFrame(FRAME.hello, Buffer.from(Object.values(TUNNEL_VERSION))));
     this.flush();
-    this.#timer = setInterval(() => this.#keepAlive(connection), PING_MS / 2);
+    this.#timer = setInterval(() => this.#keepAlive(connection), TICK_MS);
   }
 
   drop(reason: string): void {
@@ -204,6 +209,8 @@ export class TunnelPort implements SwitchPort {
       this.drop(`nothing was heard for ${DEAD_MS} ms`);
       return;
     }
+    if (now - connection.lastPing < PING_MS - TICK_MS / 2) return;
+    connection.lastPing = now;
     this.#control(encodeNumber(FRAME.ping, now));
     this.flush();
   }
@@ -228,7 +235,8 @@ export class TunnelPort implements SwitchPort {
       if (payload.length !== 8) return;
       if (type === FRAME.ping) {
         this.#control(encodeFrame(FRAME.pong, payload));
-        this.#acknowledge(connection);
+        if (connection.received - connection.acknowledged >= ACK_IDLE_BYTES)
+          this.#acknowledge(connection);
       } else if (type === FRAME.ack) {
         connection.window.acknowledged(payload.readDoubleBE(0), this.#now());
       } else {

@@ -74,7 +74,8 @@ async function prepare(here: Place, from: Place, epoch: number): Promise<FakeGue
   await here.client.call('setGuest', {
     ...mover,
     epoch,
-    location: { kind: 'peer', peer: from.id },
+    // A device does not need to know where the guest is: the anchor does.
+    location: here === site ? { kind: 'peer', peer: from.id } : { kind: 'none' },
     anchor: site.id,
     port: { socket: here.socketOf(mover), held: true },
   });
