@@ -178,6 +178,7 @@ async function compose(
     self: places.self.id,
     ...{ store, journal, guests, departures, arrivals, registry, datapath, netSocket, log },
   });
+  await datapath.removeOthers();
   await places.start();
   stack.defer(() => places.close());
   // The proof of KVM takes seconds where KVM does not work; nobody has to wait for it yet.

@@ -57,6 +57,13 @@ export class DatapathSupervisor extends EventEmitter<SupervisorEvents> {
     this.#running = this.#supervise();
   }
 
+  /** All guests of this place have been set: what else the datapath knows, an earlier agent left there. */
+  async removeOthers(): Promise<void> {
+    const { guests } = await this.client.call('status', {});
+    for (const { guestId } of guests)
+      if (!this.#guests.has(guestId)) await this.client.call('removeGuest', { guestId });
+  }
+
   /** Lets go of the datapath, which goes on; with `end` ends it and removes its TAP. */
   async close(end: boolean): Promise<void> {
     this.#stop.abort();
@@ -141,11 +148,7 @@ export class DatapathSupervisor extends EventEmitter<SupervisorEvents> {
 
   async #pushAll(): Promise<void> {
     await this.configure();
-    const wanted = new Set(this.#guests.keys());
     for (const settings of this.#guests.values()) await this.#push(settings);
-    const { guests } = await this.client.call('status', {});
-    for (const { guestId } of guests)
-      if (!wanted.has(guestId)) await this.client.call('removeGuest', { guestId });
   }
 
   /** A newer epoch in the datapath than here means that a switchover ended while nobody listened; it is right. */
@@ -177,6 +180,7 @@ export class DatapathSupervisor extends EventEmitter<SupervisorEvents> {
         if (signal.aborted) return;
         try {
           await this.#connect();
+          await this.removeOthers();
         } catch (error) {
           failures += 1;
           this.#handle = undefined;
