@@ -9,9 +9,9 @@ export function ofConnection(path: string, cause: NodeJS.ErrnoException): Sojour
       return new SojournError({
         kind: 'unreachable',
         code: 'agent-not-running',
-        message: `no agent is running for the state directory of ${path}`,
+        message: `No agent is running for the state directory of ${path}`,
         remedy:
-          'Start one with `sojourn agent --profile device`, or name its directory with --state',
+          'Start one with "sojourn agent --profile device", or name its directory with --state',
         cause,
       });
     case 'EACCES':
@@ -19,7 +19,7 @@ export function ofConnection(path: string, cause: NodeJS.ErrnoException): Sojour
       return new SojournError({
         kind: 'refused',
         code: 'agent-not-yours',
-        message: `the agent's socket ${path} belongs to another user`,
+        message: `The agent's socket ${path} belongs to another user`,
         remedy: 'Run the command as that user',
         cause,
       });
@@ -32,8 +32,8 @@ export function ofConnection(path: string, cause: NodeJS.ErrnoException): Sojour
       return new SojournError({
         kind: 'unreachable',
         code: 'agent-unreachable',
-        message: `the agent's socket ${path} cannot be reached: ${cause.message}`,
-        remedy: 'See `sojourn doctor`',
+        message: `The agent's socket ${path} cannot be reached: ${cause.message}`,
+        remedy: 'See "sojourn doctor"',
         cause,
       });
   }
@@ -43,7 +43,7 @@ export function silent(path: string): SojournError {
   return new SojournError({
     kind: 'unreachable',
     code: 'agent-silent',
-    message: `the agent at ${path} does not answer`,
+    message: `The agent at ${path} does not answer`,
     remedy: 'It may be stopped or overloaded: look at its log, or end it and start it again',
   });
 }
@@ -52,8 +52,8 @@ export function gone(): SojournError {
   return new SojournError({
     kind: 'unreachable',
     code: 'agent-gone',
-    message: 'the agent closed the connection before it answered',
-    remedy: 'Start it again if it ended (guests go on without it), then see `sojourn status`',
+    message: 'The agent closed the connection before it answered',
+    remedy: 'Start it again if it ended (guests go on without it), then see "sojourn status"',
   });
 }
 
@@ -61,7 +61,7 @@ export function closedHere(): SojournError {
   return new SojournError({
     kind: 'cancelled',
     code: 'client-closed',
-    message: 'the connection to the agent was closed here',
+    message: 'The connection to the agent was closed here',
   });
 }
 
@@ -69,7 +69,7 @@ export function notAnAgent(path: string): SojournError {
   return new SojournError({
     kind: 'unreachable',
     code: 'not-an-agent',
-    message: `what answers at ${path} is not a Sojourn agent`,
+    message: `What answers at ${path} is not a Sojourn agent`,
     remedy: 'Name the right directory with --state',
   });
 }
@@ -78,7 +78,7 @@ export function malformed(cause: unknown): SojournError {
   return new SojournError({
     kind: 'internal',
     code: 'answer-malformed',
-    message: "the agent's answer cannot be understood",
+    message: "The agent's answer cannot be understood",
     remedy: 'Make sure that agent and command are of the same version, or report it',
     cause,
   });
@@ -88,7 +88,7 @@ export function version(greeting: Greeting): SojournError {
   return new SojournError({
     kind: 'requirement',
     code: 'agent-version',
-    message: `the running agent is version ${greeting.version} and speaks protocol ${greeting.protocol}, this command speaks ${PROTOCOL_VERSION}`,
-    remedy: 'End that agent with `sojourn stop` and start this version (guests keep running)',
+    message: `The running agent is version ${greeting.version} and speaks protocol ${greeting.protocol}, this command speaks ${PROTOCOL_VERSION}`,
+    remedy: 'End that agent with "sojourn stop" and start this version (guests keep running)',
   });
 }

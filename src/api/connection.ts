@@ -1,5 +1,6 @@
 /** The agent's side of one client connection. Nothing a client sends makes it throw. */
 import type { Socket } from 'node:net';
+import type { z } from 'zod';
 import { SojournError } from '../common/index.ts';
 import {
   type CallContext,
@@ -87,7 +88,9 @@ export class Connection {
         if (this.#refused) return;
       }
     } catch (error) {
-      this.#refuse(refusal('line-too-long', error instanceof Error ? error.message : 'a bad line'));
+      this.#refuse(
+        refusal('line-too-long', error instanceof Error ? error.message : 'A line is malformed'),
+      );
       return;
     }
     this.#watchPartialLine();
@@ -101,7 +104,7 @@ export class Connection {
       return;
     }
     this.#partialLine ??= setTimeout(
-      () => this.#refuse(refusal('line-unfinished', 'a line began and did not end in time')),
+      () => this.#refuse(refusal('line-unfinished', 'A line began and did not end in time')),
       this.#options.limits.partialLineTimeoutMs,
     );
   }
@@ -109,7 +112,7 @@ export class Connection {
   #line(line: Buffer): void {
     const message = clientMessage.safeParse(parseLine(line));
     if (!message.success) {
-      this.#refuse(refusal('message-malformed', 'a line is not a message of the agent interface'));
+      this.#refuse(refusal('message-malformed', 'A line is not a message of the agent interface'));
       return;
     }
     if ('cancel' in message.data) this.#calls.get(message.data.id)?.abort.abort();
@@ -119,11 +122,11 @@ export class Connection {
   #begin(message: Extract<ClientMessage, { call: string }>): void {
     const { id, call, input } = message;
     if (this.#calls.has(id)) {
-      this.#refuse(refusal('id-in-use', `call id ${id} is in use`));
+      this.#refuse(refusal('id-in-use', `Call id ${id} is in use`));
       return;
     }
     if (!isCallName(call)) {
-      this.#fail(id, refusal('call-unknown', `this agent knows no call ${JSON.stringify(call)}`));
+      this.#fail(id, refusal('call-unknown', `This agent knows no call ${JSON.stringify(call)}`));
       return;
     }
     if (this.#calls.size >= this.#options.limits.calls) {
@@ -132,7 +135,7 @@ export class Connection {
     }
     const parsed = contract[call].input.safeParse(input);
     if (!parsed.success) {
-      this.#fail(id, refusal('input-invalid', describeIssues(parsed.error)));
+      this.#fail(id, inputInvalid(call, parsed.error));
       return;
     }
     const begun = { name: call, abort: new AbortController() };
@@ -218,11 +221,26 @@ function refusal(code: string, message: string): SojournError {
   return new SojournError({ kind: 'usage', code, message });
 }
 
+/** The contract says in whole sentences what a person can get wrong; the rest is for programmers. */
+function inputInvalid(call: CallName, error: z.ZodError): SojournError {
+  const [first] = error.issues;
+  // The library's own texts have a colon, or begin with Invalid.
+  const isSentence = first !== undefined && /^(?!Invalid)[A-Z][^:]+$/.test(first.message);
+  return new SojournError({
+    kind: 'usage',
+    code: 'input-invalid',
+    message: isSentence
+      ? first.message
+      : `The request ${call} is not valid: ${describeIssues(error)}`,
+    remedy: 'Correct it and try again; every command has --help',
+  });
+}
+
 function tooManyCalls(limit: number): SojournError {
   return new SojournError({
     kind: 'conflict',
     code: 'too-many-calls',
-    message: `more than ${limit} calls are under way on one connection`,
+    message: `More than ${limit} calls are under way on one connection`,
     remedy: 'Wait for one of them to end',
   });
 }
@@ -231,6 +249,6 @@ function tooLarge(name: CallName): SojournError {
   return new SojournError({
     kind: 'internal',
     code: 'answer-too-large',
-    message: `the answer to ${name} exceeds ${MAX_LINE_BYTES} bytes`,
+    message: `The answer to ${name} exceeds ${MAX_LINE_BYTES} bytes`,
   });
 }

@@ -11,13 +11,22 @@ import { accelerator, guestName } from '../guest/spec.ts';
 import * as view from './views.ts';
 
 /** A name, a full id, or an unambiguous beginning of an id (see `resolveReference`). */
-const reference = z.string().min(1).max(64);
+const REFERENCE = 'A guest or place is named by 1 to 64 characters of its name or id';
+const reference = z.string().min(1, REFERENCE).max(64, REFERENCE);
 const nothing = z.strictObject({});
 const absolutePath = z.string().max(4096).startsWith('/', 'an absolute path');
+const OVERLAY_LIMIT = 'An overlay limit is from 1 MiB to 1 PiB';
 const overlayLimitBytes = z
   .int()
-  .min(1 << 20)
-  .max(2 ** 50);
+  .min(1 << 20, OVERLAY_LIMIT)
+  .max(2 ** 50, OVERLAY_LIMIT);
+const MEMORY = 'A guest has from 64 MiB to 1 TiB of memory';
+const VCPUS = 'A guest has from 1 to 64 processors';
+const IMAGE = 'An image is named by 1 to 100 characters';
+const HOST = 'A host is given as one name or address, without blanks and without a port';
+const TTL = 'An invite is valid for 10 s to 7 days';
+const PLACE_NAME = 'The name of a place has 1 to 64 characters';
+const INVITE = 'An invite is the whole line that "sojourn invite" printed';
 
 interface CallShape {
   readonly input: z.ZodType;
@@ -38,9 +47,9 @@ export const contract = {
     input: z.strictObject({
       name: guestName,
       /** Name in the image store. */
-      image: z.string().min(1).max(100),
-      memoryMiB: z.int().min(64).max(1_048_576).optional(),
-      vcpus: z.int().min(1).max(64).optional(),
+      image: z.string().min(1, IMAGE).max(100, IMAGE),
+      memoryMiB: z.int().min(64, MEMORY).max(1_048_576, MEMORY).optional(),
+      vcpus: z.int().min(1, VCPUS).max(64, VCPUS).optional(),
       overlayLimitBytes: overlayLimitBytes.optional(),
       overlayStorage: z.enum(['memory', 'disk']).optional(),
       accelerator: accelerator.optional(),
@@ -107,8 +116,17 @@ export const contract = {
   'place.invite': {
     input: z.strictObject({
       /** Names or addresses under which the invited can reach this place; the agent's own when absent. */
-      hosts: z.array(z.string().min(1).max(253)).min(1).max(8).optional(),
-      ttlSeconds: z.int().min(10).max(604_800).optional(),
+      hosts: z
+        .array(
+          z
+            .string()
+            .max(253, HOST)
+            .regex(/^[A-Za-z0-9._:%-]+$/, HOST),
+        )
+        .min(1)
+        .max(8, 'An invite has room for 8 hosts')
+        .optional(),
+      ttlSeconds: z.int().min(10, TTL).max(604_800, TTL).optional(),
     }),
     output: z.object({
       invite: z.string(),
@@ -119,9 +137,9 @@ export const contract = {
   },
   'place.pair': {
     input: z.strictObject({
-      invite: z.string().min(1).max(8192),
+      invite: z.string().min(1, INVITE).max(8192, INVITE),
       /** What this place shall call the other; its own name when absent. */
-      name: z.string().min(1).max(64).optional(),
+      name: z.string().min(1, PLACE_NAME).max(64, PLACE_NAME).optional(),
     }),
     output: view.placeView,
   },

@@ -36,11 +36,11 @@ function unknown(
   return new SojournError({
     kind: 'not-found',
     code: `${what}-unknown`,
-    message: `there is no ${what} ${JSON.stringify(reference)} (${known})`,
+    message: `There is no ${what} ${JSON.stringify(reference)} (${known})`,
     remedy:
       what === 'guest'
-        ? 'See `sojourn guest list`'
-        : 'See `sojourn places`, or pair with it by `sojourn pair`',
+        ? 'See "sojourn guest list"'
+        : 'See "sojourn places", or pair with it by "sojourn pair"',
   });
 }
 

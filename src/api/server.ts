@@ -103,7 +103,7 @@ function refuseConnection(socket: Socket, log: ServerLog): void {
   const error = new SojournError({
     kind: 'conflict',
     code: 'too-many-connections',
-    message: 'too many programs are connected to the agent',
+    message: 'Too many programs are connected to the agent',
     remedy: 'Close some of them and try again',
   });
   socket.on('error', (cause) => log('client-error', { error: cause }));
@@ -114,8 +114,8 @@ function agentRunning(path: string): SojournError {
   return new SojournError({
     kind: 'conflict',
     code: 'agent-running',
-    message: `another agent already serves ${path}`,
-    remedy: 'Use that one, end it with `sojourn stop`, or choose another --state directory',
+    message: `Another agent already serves ${path}`,
+    remedy: 'Use that one, end it with "sojourn stop", or choose another --state directory',
   });
 }
 

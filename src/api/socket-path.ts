@@ -31,7 +31,7 @@ export function checkSocketPath(path: string): void {
   throw new SojournError({
     kind: 'requirement',
     code: 'socket-path-too-long',
-    message: `the socket path ${path} has ${bytes} bytes, and the system allows ${MAX_SOCKET_PATH_BYTES}`,
+    message: `The socket path ${path} has ${bytes} bytes, and the system allows ${MAX_SOCKET_PATH_BYTES}`,
     remedy: 'Choose a state directory with a shorter path (--state)',
   });
 }

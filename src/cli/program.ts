@@ -88,7 +88,7 @@ function addGuest(program: Command): void {
   const load = () => import('./commands/guest.ts');
   common(guest.command('create <name>'))
     .description('make a guest from an image')
-    .requiredOption('--image <image>', 'name of an image (see `sojourn image list`)')
+    .requiredOption('--image <image>', 'name of an image (see "sojourn image list")')
     .option('--memory <size>', 'memory, in MiB or like 2G')
     .option('--vcpus <count>', 'processors')
     .option('--overlay-limit <size>', 'how much it may write, like 4G')
@@ -185,7 +185,13 @@ function overrideExits(command: Command, path = command.name()): void {
   command.exitOverride((error: CommanderError) => {
     if (error.exitCode === 0 || error.code === 'commander.help') throw error;
     const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
-    throw usageError('command-line', message.replace(/\.$/, ''), `See \`${path} --help\``);
+    throw usageError('command-line', sentence(message), `See "${path} --help"`);
   });
   for (const child of command.commands) overrideExits(child, `${path} ${child.name()}`);
+}
+
+/** `too many arguments. Expected 1 but got 2.` -> `Too many arguments: expected 1 but got 2` */
+function sentence(text: string): string {
+  const joined = text.replace(/\.$/, '').replace(/\. E/, ': e');
+  return joined.charAt(0).toUpperCase() + joined.slice(1);
 }

@@ -52,6 +52,15 @@ export function errorText(error: unknown): string {
   return String(error);
 }
 
+/** Words that a sentence begins with and that are no names. */
+const OPENING =
+  /^(?:A|An|Another|At|Copying|Different|It|Live|More|No|Nothing|Only|Port|Something|The|There|This|Too|What)\b/;
+
+/** A message as a part of a longer sentence: names keep their capital letter. */
+export function asClause(message: string): string {
+  return message.replace(OPENING, (word) => word.toLowerCase());
+}
+
 /** Wraps what is not yet a SojournError, so that a boundary always has a kind and a code to pass on. */
 export function asSojournError(error: unknown): SojournError {
   if (error instanceof SojournError) return error;

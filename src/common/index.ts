@@ -1,4 +1,5 @@
 export {
+  asClause,
   asSojournError,
   type ErrorKind,
   errorText,

@@ -85,7 +85,7 @@ function chooseMachine(qemu: QemuCapabilities, wanted: string | undefined): stri
     kind: 'requirement',
     code: 'machine-type-missing',
     message: `QEMU ${versionText(qemu.version)} here has no machine type ${wanted ?? `for ${qemu.architecture} guests`}`,
-    remedy: 'Choose a machine type that `qemu-system-x86_64 -machine help` lists, or update QEMU',
+    remedy: 'Choose a machine type that "qemu-system-x86_64 -machine help" lists, or update QEMU',
   });
 }
 
@@ -96,8 +96,8 @@ function chooseCpu(qemu: QemuCapabilities, wanted: string | undefined): string {
   throw new SojournError({
     kind: 'requirement',
     code: 'cpu-model-missing',
-    message: `this machine cannot run the CPU model ${wishes.join(' or ')} under ${qemu.cpuAccelerator}`,
-    remedy: 'Choose a CPU model that `qemu-system-x86_64 -cpu help` lists and this host supports',
+    message: `This machine cannot run the CPU model ${wishes.join(' or ')} under ${qemu.cpuAccelerator}`,
+    remedy: 'Choose a CPU model that "qemu-system-x86_64 -cpu help" lists and this host supports',
   });
 }
 

@@ -234,6 +234,6 @@ function unfit(part: string): SojournError {
   return new SojournError({
     kind: 'internal',
     code: 'internal',
-    message: `the guest's runtime does not say where ${part} is`,
+    message: `The guest's runtime does not say where ${part} is`,
   });
 }

@@ -82,7 +82,7 @@ function machineProblems(
   if (!able.migratable && !isOld) {
     problems.push({
       code: 'not-migratable',
-      message: `this guest cannot move while it runs: ${able.obstacle}`,
+      message: `This guest cannot move while it runs: ${able.obstacle}`,
       remedy: 'Stop the guest, and create it again with another accelerator to move it live',
     });
   }
@@ -106,7 +106,7 @@ function machineProblems(
   if (!place.accelerators.includes(abi.accelerator)) {
     problems.push({
       code: 'accelerator-missing',
-      message: `this guest runs under ${abi.accelerator}, which does not work at ${placeName} (there: ${place.accelerators.join(', ') || 'none'})`,
+      message: `This guest runs under ${abi.accelerator}, which does not work at ${placeName} (there: ${place.accelerators.join(', ') || 'none'})`,
       remedy:
         abi.accelerator === 'tcg'
           ? `Install a QEMU with TCG at ${placeName}`
@@ -127,7 +127,7 @@ function cpuProblems(
     return [
       {
         code: 'cpu-model-missing',
-        message: `the processor at ${placeName} cannot stand in for ${model}, which this guest was created with`,
+        message: `The processor at ${placeName} cannot stand in for ${model}, which this guest was created with`,
         remedy:
           'Choose a place with a newer processor, or create the guest with an older CPU model',
       },
@@ -139,7 +139,7 @@ function cpuProblems(
   return [
     {
       code: 'cpu-feature-missing',
-      message: `the processor at ${placeName} lacks ${missing.join(', ')}, which this guest was created with`,
+      message: `The processor at ${placeName} lacks ${missing.join(', ')}, which this guest was created with`,
       remedy: `Choose a place with a newer processor, or create the guest without ${missing.join(', ')}`,
     },
   ];

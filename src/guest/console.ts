@@ -22,8 +22,8 @@ export async function connectConsole(path: string): Promise<Socket> {
     throw new SojournError({
       kind: 'conflict',
       code: 'console-unavailable',
-      message: 'the console of this guest cannot be reached: the guest does not run here',
-      remedy: 'Look where the guest runs with `sojourn status`',
+      message: 'The console of this guest cannot be reached: the guest does not run here',
+      remedy: 'Look where the guest runs with "sojourn status"',
       cause: error,
     });
   }

@@ -161,7 +161,7 @@ export class GuestProcess {
       throw new SojournError({
         kind: 'conflict',
         code: 'guest-paused',
-        message: `the guest is paused (${status}) and cannot shut itself down`,
+        message: `The guest is paused (${status}) and cannot shut itself down`,
         remedy: 'Let it go on first, or stop it with --force',
       });
     }

@@ -105,7 +105,7 @@ async function readArchitecture(qmp: QmpClient): Promise<Architecture> {
   throw new SojournError({
     kind: 'requirement',
     code: 'qemu-architecture-unknown',
-    message: `this QEMU runs ${arch} guests, which Sojourn does not know`,
+    message: `This QEMU runs ${arch} guests, which Sojourn does not know`,
     remedy: 'Use qemu-system-x86_64 or qemu-system-aarch64',
   });
 }
@@ -142,7 +142,7 @@ function tooOld(binary: string, version: QemuVersion): SojournError {
     kind: 'requirement',
     code: 'qemu-too-old',
     message: `${binary} is QEMU ${versionText(version)}, but ${versionText(MINIMUM_QEMU)} or newer is needed`,
-    remedy: 'Run `npm run setup`, which takes it from the backports suite on Debian 12',
+    remedy: 'Run "npm run setup", which takes it from the backports suite on Debian 12',
   });
 }
 

@@ -82,7 +82,7 @@ export function startError(
     kind: 'requirement',
     code: 'qemu-failed',
     message: `QEMU (${binary}) ended at once${said === undefined ? '' : `: ${said.trim()}`}`,
-    remedy: 'Run `sojourn doctor` to check this machine',
+    remedy: 'Run "sojourn doctor" to check this machine',
     cause,
   });
 }
@@ -93,7 +93,7 @@ export function qemuMissing(binary: string, code: string): SojournError {
     kind: 'requirement',
     code: 'qemu-missing',
     message: `${binary} ${why}`,
-    remedy: 'Run `npm run setup`, or install QEMU 9.2 or newer',
+    remedy: 'Run "npm run setup", or install QEMU 9.2 or newer',
   });
 }
 

@@ -63,7 +63,7 @@ export function checkSocketPaths(runtime: Pick<GuestRuntime, 'directory' | 'netS
     throw new SojournError({
       kind: 'requirement',
       code: 'path-too-long',
-      message: `the socket path ${path} has ${bytes} bytes, but the system allows ${MAX_SOCKET_PATH_BYTES}`,
+      message: `The socket path ${path} has ${bytes} bytes, but the system allows ${MAX_SOCKET_PATH_BYTES}`,
       remedy: 'Choose a state directory with a shorter path',
     });
   }

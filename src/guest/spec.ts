@@ -6,7 +6,10 @@ import { z } from 'zod';
 
 export const guestName = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'lower-case letters, digits and dashes, at most 40');
+  .regex(
+    /^[a-z0-9][a-z0-9-]{0,39}$/,
+    'The name of a guest has 1 to 40 lower-case letters, digits and dashes, and begins with no dash',
+  );
 export const guestId = z.uuid();
 /** Lower-case hex SHA-256 of the SubjectPublicKeyInfo of a place's identity. */
 export const placeId = z.string().regex(/^[0-9a-f]{64}$/);

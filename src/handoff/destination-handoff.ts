@@ -104,7 +104,7 @@ export class DestinationHandoff {
   sessionClosed(session: SessionPort): void {
     // A complete guest may have been sealed: it waits for the seal to be repeated.
     if (session !== this.#session || this.#state.kind === 'loaded') return;
-    this.abandon({ code: 'session-lost', message: 'the connection to the other place was lost' });
+    this.abandon({ code: 'session-lost', message: 'The connection to the other place was lost' });
   }
 
   seal(): Promise<SealAnswer> {
@@ -244,7 +244,7 @@ export class DestinationHandoff {
   async #activate(): Promise<void> {
     const guest = this.#guest;
     if (guest === undefined) {
-      const reason = { code: 'guest-gone', message: 'the guest is gone' };
+      const reason = { code: 'guest-gone', message: 'The guest is gone' };
       this.#dispatch({ type: 'not-activated', ran: true, reason });
       return;
     }

@@ -118,7 +118,7 @@ function beforeClaim(state: DestinationState, event: DestinationEvent): Destinat
     case 'not-durable':
       return refuse(event.reason);
     case 'seal':
-      return refuse({ code: 'not-loaded', message: 'the seal came before the guest was complete' });
+      return refuse({ code: 'not-loaded', message: 'The seal came before the guest was complete' });
     default:
       return stay(state);
   }

@@ -66,7 +66,7 @@ export class HandoffDestination {
     handle(session, 'handoff.abort', async (key) => {
       this.#find(session, key)?.abandon({
         code: 'handoff-aborted',
-        message: 'the other place ended the handoff',
+        message: 'The other place ended the handoff',
       });
       return {};
     });
@@ -115,7 +115,7 @@ export class HandoffDestination {
       throw new SojournError({
         kind: 'conflict',
         code: 'handoff-under-way',
-        message: `a handoff of ${spec.name} to this place is under way already`,
+        message: `A handoff of ${spec.name} to this place is under way already`,
         remedy: 'Wait until it has ended',
       });
     }

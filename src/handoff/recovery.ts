@@ -21,7 +21,7 @@ export type FoundQemu =
 
 const interrupted = {
   code: 'agent-restarted',
-  message: 'the agent was restarted during the handoff',
+  message: 'The agent was restarted during the handoff',
 };
 
 /** `records`: of this handoff, oldest first. `undefined`: nothing is left to do, the machine has ended. */

@@ -32,7 +32,7 @@ function parse(schema: z.ZodType, value: unknown, method: string): unknown {
   throw new SojournError({
     kind: 'refused',
     code: 'peer-misbehaves',
-    message: `the other place sent a ${method} that is not understood: ${issue?.path.join('.')} ${issue?.message}`,
+    message: `The other place sent a ${method} that is not understood: ${issue?.path.join('.')} ${issue?.message}`,
     remedy: 'Use the same version of Sojourn at both places',
     cause: parsed.error,
   });

@@ -1,13 +1,13 @@
 import { SojournError } from '../common/index.ts';
 
-const again = 'Import the image again with `sojourn image import FOLDER`';
+const again = 'Import the image again with "sojourn image import FOLDER"';
 
 export function imageUnknown(reference: string): SojournError {
   return new SojournError({
     kind: 'not-found',
     code: 'image-unknown',
     message: `No image in the store is or contains ${reference}`,
-    remedy: 'Import one with `sojourn image import FOLDER`',
+    remedy: 'Import one with "sojourn image import FOLDER"',
   });
 }
 
@@ -26,7 +26,7 @@ export function digestWrong(file: string, expected: string, found: string): Sojo
     kind: 'requirement',
     code: 'image-digest-wrong',
     message: `The content of ${file} is not what its name promises: expected ${expected}, found ${found}`,
-    remedy: 'Get an undamaged copy and import it with `sojourn image import FOLDER`',
+    remedy: 'Get an undamaged copy and import it with "sojourn image import FOLDER"',
   });
 }
 

@@ -317,6 +317,6 @@ function cancelled(): SojournError {
   return new SojournError({
     kind: 'cancelled',
     code: 'channel-cancelled',
-    message: 'the other place stopped a transfer before its end',
+    message: 'The other place stopped a transfer before its end',
   });
 }

@@ -150,7 +150,7 @@ function unknownKind(kind: string): SojournError {
   return new SojournError({
     kind: 'requirement',
     code: 'channel-unknown',
-    message: `the other place does not accept transfers of the kind "${kind}" now`,
+    message: `The other place does not accept transfers of the kind "${kind}" now`,
     remedy: 'Update Sojourn at both places, or try again',
   });
 }

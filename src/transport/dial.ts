@@ -93,7 +93,7 @@ function summary(
   return new SojournError({
     kind: 'unreachable',
     code: 'peer-unreachable',
-    message: `the other place cannot be reached (${tried.join('; ')})`,
+    message: `The other place cannot be reached (${tried.join('; ')})`,
     remedy: 'Check the network here, that the agent there is running, and that its port is open',
     cause: failures.at(-1)?.error,
   });
@@ -120,6 +120,6 @@ export function dialCancelled(): SojournError {
   return new SojournError({
     kind: 'cancelled',
     code: 'dial-cancelled',
-    message: 'the attempt to reach the other place was cancelled',
+    message: 'The attempt to reach the other place was cancelled',
   });
 }

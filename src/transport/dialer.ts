@@ -259,7 +259,7 @@ function noAnswer(): SojournError {
   return new SojournError({
     kind: 'unreachable',
     code: 'peer-unreachable',
-    message: 'the other place has not answered yet',
+    message: 'The other place has not answered yet',
     remedy: 'Check the network here, and that the agent there is running',
   });
 }

@@ -54,7 +54,7 @@ function silent(): SojournError {
   return new SojournError({
     kind: 'unreachable',
     code: 'peer-silent',
-    message: 'the other place accepts connections but does not answer',
+    message: 'The other place accepts connections but does not answer',
     remedy: 'Check that the agent there is not stopped or overloaded',
   });
 }
@@ -63,7 +63,7 @@ function hungUp(cause: Error | undefined): SojournError {
   return new SojournError({
     kind: 'unreachable',
     code: 'peer-unreachable',
-    message: 'the other place closed the connection without an answer',
+    message: 'The other place closed the connection without an answer',
     remedy: 'Check the network here and the agent log there',
     cause,
   });

@@ -61,7 +61,7 @@ export const SPOKEN: VersionRange = { oldest: OLDEST_VERSION, newest: PROTOCOL_V
 export function agreeOnVersion(ours: VersionRange, theirs: VersionRange): number {
   const version = Math.min(ours.newest, theirs.newest);
   if (version >= Math.max(ours.oldest, theirs.oldest)) return version;
-  const older = theirs.newest < ours.oldest ? 'the other place' : 'this place';
+  const older = theirs.newest < ours.oldest ? 'The other place' : 'This place';
   throw new SojournError({
     kind: 'requirement',
     code: 'peer-version',

@@ -80,7 +80,7 @@ async function createIdentity(directory: string): Promise<Identity> {
     throw new SojournError({
       kind: 'requirement',
       code: 'identity-unwritable',
-      message: `the identity of this place cannot be written to ${path}: ${(error as Error).message}`,
+      message: `The identity of this place cannot be written to ${path}: ${(error as Error).message}`,
       remedy: 'Make the state directory writable for the user who runs the agent',
       cause: error,
     });
@@ -119,7 +119,7 @@ function damaged(path: string, cause?: unknown): SojournError {
   return new SojournError({
     kind: 'requirement',
     code: 'identity-damaged',
-    message: `the identity of this place in ${path} is damaged`,
+    message: `The identity of this place in ${path} is damaged`,
     remedy: 'Restore the file from a backup, or delete it and pair with every other place again',
     cause,
   });
@@ -129,7 +129,7 @@ function exposed(path: string): SojournError {
   return new SojournError({
     kind: 'requirement',
     code: 'identity-exposed',
-    message: `the private key in ${path} can be read by other users`,
+    message: `The private key in ${path} can be read by other users`,
     remedy: `Run "chmod 600 ${path}" if nobody else can have read it; otherwise delete it and pair again`,
   });
 }
@@ -138,7 +138,7 @@ function unreadable(path: string, cause: unknown): SojournError {
   return new SojournError({
     kind: 'requirement',
     code: 'identity-unreadable',
-    message: `the identity of this place in ${path} cannot be read: ${(cause as Error).message}`,
+    message: `The identity of this place in ${path} cannot be read: ${(cause as Error).message}`,
     remedy: 'Make the file readable for the user who runs the agent',
     cause,
   });

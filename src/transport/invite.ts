@@ -124,7 +124,7 @@ export function parseInvite(text: string): Invite {
     throw new SojournError({
       kind: 'usage',
       code: 'invite-malformed',
-      message: 'this is not an invite, or a part of it is missing',
+      message: 'This is not an invite, or a part of it is missing',
       remedy:
         'Paste the whole line that "sojourn invite" printed at the site; it begins with sojourn1.',
       cause: error,
@@ -186,7 +186,7 @@ function unknown(): SojournError {
   return new SojournError({
     kind: 'refused',
     code: 'invite-unknown',
-    message: 'the site does not know this invite',
+    message: 'The site does not know this invite',
     remedy: REMEDY,
   });
 }
@@ -195,7 +195,7 @@ function used(): SojournError {
   return new SojournError({
     kind: 'refused',
     code: 'invite-used',
-    message: 'this invite has been used before, and an invite works once',
+    message: 'This invite has been used before, and an invite works once',
     remedy: REMEDY,
   });
 }
@@ -204,7 +204,7 @@ function expired(): SojournError {
   return new SojournError({
     kind: 'refused',
     code: 'invite-expired',
-    message: 'this invite has expired',
+    message: 'This invite has expired',
     remedy: REMEDY,
   });
 }

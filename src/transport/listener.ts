@@ -210,7 +210,7 @@ function listenFailed(address: { host?: string; port: number }, cause: Error): S
   return new SojournError({
     kind: 'requirement',
     code: 'listen-failed',
-    message: `port ${address.port} cannot be listened on: ${cause.message}`,
+    message: `Port ${address.port} cannot be listened on: ${cause.message}`,
     remedy: 'Choose another port, or stop what uses this one',
     cause,
   });

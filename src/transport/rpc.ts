@@ -204,7 +204,7 @@ function timedOut(method: string, timeoutMs: number): SojournError {
   return new SojournError({
     kind: 'unreachable',
     code: 'peer-timeout',
-    message: `the other place did not answer ${method} within ${timeoutMs / 1000} s`,
+    message: `The other place did not answer ${method} within ${timeoutMs / 1000} s`,
     remedy: 'Check the network and that the agent there is not overloaded, then try again',
   });
 }
@@ -213,7 +213,7 @@ function tooLarge(): SojournError {
   return new SojournError({
     kind: 'internal',
     code: 'rpc-too-large',
-    message: `a message for the other place has more than ${MAX_MESSAGE_BYTES} bytes`,
+    message: `A message for the other place has more than ${MAX_MESSAGE_BYTES} bytes`,
   });
 }
 
@@ -221,7 +221,7 @@ function busy(): SojournError {
   return new SojournError({
     kind: 'unreachable',
     code: 'rpc-busy',
-    message: 'too many calls to the other place wait for an answer',
+    message: 'Too many calls to the other place wait for an answer',
     remedy: 'Try again when it answers again',
   });
 }
@@ -230,7 +230,7 @@ function unknownMethod(method: string): SojournError {
   return new SojournError({
     kind: 'requirement',
     code: 'method-unknown',
-    message: `the other place does not know ${method}`,
+    message: `The other place does not know ${method}`,
     remedy: 'Update Sojourn at both places',
   });
 }

@@ -6,7 +6,7 @@ export function stopped(): SojournError {
   return new SojournError({
     kind: 'cancelled',
     code: 'session-closed',
-    message: 'the agent at one of the two places ended the connection between them',
+    message: 'The agent at one of the two places ended the connection between them',
     remedy: 'Start the agent again if it should be running',
   });
 }
@@ -15,7 +15,7 @@ export function expired(windowMs: number): SojournError {
   return new SojournError({
     kind: 'unreachable',
     code: 'session-expired',
-    message: `the other place could not be reached for ${Math.round(windowMs / 60_000)} minutes`,
+    message: `The other place could not be reached for ${Math.round(windowMs / 60_000)} minutes`,
     remedy: 'Check the network at both places',
   });
 }
@@ -34,7 +34,7 @@ export function stale(): SojournError {
   return new SojournError({
     kind: 'conflict',
     code: 'connection-stale',
-    message: 'a newer connection of the same session came first',
+    message: 'A newer connection of the same session came first',
   });
 }
 
@@ -43,7 +43,7 @@ export function lost(): SojournError {
     kind: 'unreachable',
     code: 'session-lost',
     message:
-      'the agent at the other place was restarted and does not know this connection any more',
+      'The agent at the other place was restarted and does not know this connection any more',
     remedy: 'Try again; a new connection is being made',
   });
 }
@@ -52,7 +52,7 @@ export function replaced(): SojournError {
   return new SojournError({
     kind: 'unreachable',
     code: 'session-lost',
-    message: 'the agent at the other place was restarted and has made a new connection',
+    message: 'The agent at the other place was restarted and has made a new connection',
     remedy: 'Try again over the new connection',
   });
 }

@@ -100,6 +100,6 @@ export function shortId(id: string): string {
 
 function addressOf(socket: TLSSocket): string {
   return socket.remoteAddress === undefined
-    ? 'the peer'
+    ? 'The other side'
     : `${socket.remoteAddress} port ${socket.remotePort}`;
 }

@@ -55,7 +55,7 @@ export function protocolViolation(what: string, cause?: unknown): SojournError {
   return new SojournError({
     kind: 'internal',
     code: 'protocol-violation',
-    message: `the other place broke the peer protocol: ${what}`,
+    message: `The other place broke the peer protocol: ${what}`,
     remedy: 'Run the same version of Sojourn at both places, and report it if it happens again',
     cause,
   });

@@ -42,10 +42,10 @@ describe('errors', () => {
   });
 
   test.each([
-    ['no agent', ['status', '--state', '/nonexistent'], 6, /^sojourn: no agent is running/],
-    ['an unknown option', ['status', '--wacth'], 2, /unknown option.*See `sojourn status --help`/],
-    ['an unknown command', ['hand-off', 'x'], 2, /unknown command.*See `sojourn --help`/],
-    ['a missing argument', ['guest', 'start'], 2, /See `sojourn guest start --help`/],
+    ['no agent', ['status', '--state', '/nonexistent'], 6, /^sojourn: No agent is running/],
+    ['an unknown option', ['status', '--wacth'], 2, /Unknown option.*See "sojourn status --help"/],
+    ['an unknown command', ['hand-off', 'x'], 2, /Unknown command.*See "sojourn --help"/],
+    ['a missing argument', ['guest', 'start'], 2, /See "sojourn guest start --help"/],
     ['a missing option', ['guest', 'create', 'x'], 2, /--image.*sojourn guest create --help/],
     ['a bad choice', ['agent', '--profile', 'phone'], 2, /phone.*device, site/],
     ['a bad size', ['guest', 'limit', 'x', 'lots'], 2, /"lots" is not a size/],

@@ -116,7 +116,7 @@ describe('Ctrl-C', () => {
     run.child.kill('SIGINT');
     const { code, stderr } = await run.finished;
     expect(code).toBe(130);
-    expect(stderr).toContain('see `sojourn status`');
+    expect(stderr).toContain('see "sojourn status"');
   });
 });
 
@@ -132,7 +132,7 @@ test('an agent that dies during a handoff is reported as that', async () => {
   await agent.server.close();
   expect(await run.finished).toMatchObject({
     code: 6,
-    stderr: expect.stringMatching(/the agent closed the connection.*sojourn status/),
+    stderr: expect.stringMatching(/The agent closed the connection.*sojourn status/),
   });
 });
 

@@ -120,10 +120,10 @@ test('delete asks, and takes silence and anything else for no', async () => {
     },
   });
   for (const [answer, expectedCode, expected] of [
-    ['\r', 8, 'nothing was deleted'],
-    ['yess\r', 8, 'nothing was deleted'],
-    ['\u0003', 8, 'nothing was deleted'],
-    ['\u0004', 8, 'nothing was deleted'],
+    ['\r', 8, 'Nothing was deleted'],
+    ['yess\r', 8, 'Nothing was deleted'],
+    ['\u0003', 8, 'Nothing was deleted'],
+    ['\u0004', 8, 'Nothing was deleted'],
     ['y\r', 0, 'alpine is deleted'],
   ] as const) {
     const terminal = onTerminal(['guest', 'delete', 'alpine']);

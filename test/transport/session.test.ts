@@ -185,7 +185,7 @@ describe('calls', () => {
     expect(await failure(near.call('slow', null, { timeoutMs: 20 }))).toMatchObject({
       kind: 'unreachable',
       code: 'peer-timeout',
-      message: 'the other place did not answer slow within 0.02 s',
+      message: 'The other place did not answer slow within 0.02 s',
     });
     expect(await aborted).toBeInstanceOf(SojournError);
     expect(near.state).toBe('connected');

@@ -19,7 +19,7 @@ export async function checkAgent(socketPath: string, ourVersion: string): Promis
     const error = asSojournError(cause);
     const check =
       error.code === 'agent-not-running'
-        ? warn('agent', 'no agent is running', 'Start one with `sojourn agent --profile device`')
+        ? warn('agent', 'no agent is running', 'Start one with "sojourn agent --profile device"')
         : failed('agent', error);
     return { check, status: undefined };
   } finally {
@@ -33,7 +33,7 @@ export function judgeAgent(agent: Pick<Status['agent'], 'version' | 'pid'>, ours
   return warn(
     'agent',
     `${text}, this command is version ${ours}`,
-    'Restart the agent: `sojourn stop`, then `sojourn agent`; guests keep running',
+    'Restart the agent: "sojourn stop", then "sojourn agent"; guests keep running',
   );
 }
 

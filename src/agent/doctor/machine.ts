@@ -21,7 +21,7 @@ export function judgeNode(version: string): Check {
   return fail(
     'node',
     `${text} is too old`,
-    `Run the command with Node ${MINIMUM_NODE} or newer (\`npm run sojourn\` does)`,
+    `Run the command with Node ${MINIMUM_NODE} or newer ("npm run sojourn" does)`,
   );
 }
 
@@ -75,7 +75,7 @@ export function judgeClock(
     return warn(
       'clock',
       `the clock (${now}) is not synchronised`,
-      'Turn on time synchronisation, for instance with `timedatectl set-ntp true`',
+      'Turn on time synchronisation, for instance with "timedatectl set-ntp true"',
     );
   }
   const how = synchronised ? 'synchronised' : 'the system does not tell whether it is synchronised';
@@ -102,7 +102,7 @@ export interface SessionReading {
 export function judgeSession(reading: SessionReading): Check {
   const id = 'log-out';
   if (reading.root || !reading.logind) return ok(id, 'guests survive a log-out');
-  const remedy = 'Run `loginctl enable-linger`';
+  const remedy = 'Run "loginctl enable-linger"';
   if (!reading.userManager) {
     return warn(
       id,

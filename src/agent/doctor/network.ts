@@ -15,7 +15,7 @@ export function judgeTun(errorCode: string | undefined, profile: Profile): Check
   if (profile === 'device') return ok('tun', `${text}, which only a site needs`);
   const remedy =
     errorCode === 'ENOENT'
-      ? 'Load the module with `modprobe tun`'
+      ? 'Load the module with "modprobe tun"'
       : 'Run the agent as root or give its user access to /dev/net/tun';
   return warn('tun', `${text}; ${FOR_SITES}`, remedy);
 }

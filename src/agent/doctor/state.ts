@@ -78,7 +78,7 @@ export function judgeState(reading: StateReading): Check {
     return warn(
       id,
       `${path} is open to other users (mode ${(mode & 0o777).toString(8)})`,
-      `Run \`chmod 700 ${path}\`; the agent does so when it starts`,
+      `Run "chmod 700 ${path}"; the agent does so when it starts`,
     );
   }
   const text = `${path} ${exists ? 'is writable' : 'can be made'}, ${room(freeBytes)} free`;

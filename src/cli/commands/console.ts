@@ -65,8 +65,8 @@ function consoleGone(cause: Error): SojournError {
   return new SojournError({
     kind: 'unreachable',
     code: 'console-gone',
-    message: `the console cannot be reached: ${cause.message}`,
-    remedy: 'See whether the guest still runs with `sojourn guest list`',
+    message: `The console cannot be reached: ${cause.message}`,
+    remedy: 'See whether the guest still runs with "sojourn guest list"',
     cause,
   });
 }

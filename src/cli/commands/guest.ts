@@ -7,6 +7,9 @@ import { printable, shortId, table } from '../text.ts';
 import { parseCount, parseMemory, parseSize } from '../units.ts';
 import { withAgent } from '../with-agent.ts';
 
+/** What takes no longer is not remarked on, ms. */
+const REMARK_AFTER_MS = 300;
+
 export interface CreateOptions extends CommonOptions {
   readonly image: string;
   readonly memory?: string;
@@ -33,7 +36,7 @@ export async function create(name: string, options: CreateOptions): Promise<void
     report(
       output,
       guest,
-      `${name} is created, home address ${hoa4} and ${hoa6Prefix}; start it with \`sojourn guest start ${name}\``,
+      `${name} is created, home address ${hoa4} and ${hoa6Prefix}; start it with "sojourn guest start ${name}"`,
     );
   });
 }
@@ -44,9 +47,15 @@ export function start(guest: string, options: CommonOptions): Promise<void> {
 
 export function stop(guest: string, options: CommonOptions & { force?: boolean }): Promise<void> {
   return change(options, async (client, output) => {
-    if (!options.force)
-      output.remark('waiting for the guest to power down (--force does not wait)');
-    return client.call('guest.stop', { guest, force: options.force });
+    const slow = setTimeout(() => {
+      if (!options.force)
+        output.remark('waiting for the guest to power down (--force does not wait)');
+    }, REMARK_AFTER_MS);
+    try {
+      return await client.call('guest.stop', { guest, force: options.force });
+    } finally {
+      clearTimeout(slow);
+    }
   });
 }
 
@@ -60,7 +69,7 @@ export async function list(options: CommonOptions): Promise<void> {
     const guests = await client.call('guest.list', {});
     output.result(guests, guestTable(guests));
     if (guests.length === 0) {
-      output.remark('no guests; make one with `sojourn guest create NAME --image IMAGE`');
+      output.remark('no guests; make one with "sojourn guest create NAME --image IMAGE"');
     }
   });
 }
@@ -89,7 +98,11 @@ export async function recover(
   options: CommonOptions & { keepHere?: boolean; giveUpHere?: boolean },
 ): Promise<void> {
   if (options.keepHere && options.giveUpHere) {
-    throw usageError('options-contradict', '--keep-here and --give-up-here exclude each other');
+    throw usageError(
+      'options-contradict',
+      '--keep-here and --give-up-here exclude each other',
+      `Run "sojourn guest recover ${guest}" to see what each of them means`,
+    );
   }
   const action = options.keepHere ? 'keep-here' : options.giveUpHere ? 'give-up-here' : undefined;
   await withAgent(options, async (client, output) => {
@@ -130,7 +143,8 @@ async function confirmDeletion(guest: string): Promise<void> {
   throw new SojournError({
     kind: 'cancelled',
     code: 'not-confirmed',
-    message: 'nothing was deleted',
+    message: 'Nothing was deleted, because it was not confirmed',
+    remedy: 'Answer y, or use --yes',
   });
 }
 

@@ -16,7 +16,11 @@ export async function handoff(guest: string, options: HandoffOptions): Promise<v
   if (options.cancel) return cancel(guest, options);
   const { to } = options;
   if (to === undefined) {
-    throw usageError('place-missing', 'the place to go to is missing', 'Name it with --to PLACE');
+    throw usageError(
+      'place-missing',
+      'The place to go to is missing',
+      'Name it with "sojourn handoff GUEST --to PLACE"; "sojourn places" lists them',
+    );
   }
   await withAgent(options, async (client, output) => {
     const line = new ProgressLine(process.stderr);
@@ -72,7 +76,7 @@ function interruptible(onFirst: () => void): { signal: AbortSignal; release: () 
   const abort = new AbortController();
   const onSignal = () => {
     if (abort.signal.aborted) {
-      process.stderr.write('sojourn: left; see `sojourn status` for what became of the handoff\n');
+      process.stderr.write('sojourn: left; see "sojourn status" for what became of the handoff\n');
       process.exit(INTERRUPTED);
     }
     onFirst();

@@ -35,6 +35,6 @@ export async function list(options: CommonOptions): Promise<void> {
       disks.map((disk) => `${disk.name}=${shortId(disk.digest)}`).join(' '),
     ]);
     output.result(images, table(['IMAGE', 'ARCHITECTURE', 'BOOT', 'SIZE', 'DISKS'], rows));
-    if (images.length === 0) output.remark('no images; add one with `sojourn image import PATH`');
+    if (images.length === 0) output.remark('no images; add one with "sojourn image import PATH"');
   });
 }

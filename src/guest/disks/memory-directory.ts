@@ -47,7 +47,7 @@ export async function memoryDirectory(options: MemoryDirectoryOptions): Promise<
   throw new SojournError({
     kind: 'requirement',
     code: 'overlay-memory-short',
-    message: `there is room for ${mebibytes(largest)} MiB of disk changes in memory, ${mebibytes(options.requiredBytes)} MiB are asked for`,
+    message: `There is room for ${mebibytes(largest)} MiB of disk changes in memory, ${mebibytes(options.requiredBytes)} MiB are asked for`,
     remedy: 'Lower the overlay limit, or keep the overlay on disk with --overlay disk',
   });
 }

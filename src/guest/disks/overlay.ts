@@ -148,8 +148,8 @@ async function currentLimitNode(qmp: QmpClient, disk: string) {
   throw new SojournError({
     kind: 'not-found',
     code: 'disk-unknown',
-    message: `the guest has no disk ${disk}`,
-    remedy: 'Name a disk that `sojourn guest show` lists',
+    message: `The guest has no disk ${disk}`,
+    remedy: 'Name a disk that "sojourn guest show" lists',
   });
 }
 
@@ -170,7 +170,7 @@ function tooSmall(limitBytes: number, leastBytes: number): SojournError {
   return new SojournError({
     kind: 'usage',
     code: 'overlay-limit-small',
-    message: `an overlay limit of ${mebibytes(limitBytes)} MiB is less than the ${mebibytes(leastBytes)} MiB it must hold`,
+    message: `An overlay limit of ${mebibytes(limitBytes)} MiB is less than the ${mebibytes(leastBytes)} MiB it must hold`,
     remedy: `Choose an overlay limit of at least ${mebibytes(leastBytes)} MiB`,
   });
 }

@@ -123,7 +123,7 @@ async function conclude(qmp: QmpClient, jobs: readonly string[]): Promise<void> 
   throw new SojournError({
     kind: full ? 'requirement' : 'internal',
     code: 'persist-failed',
-    message: `the guest's disk changes could not be copied to disk: ${failed.error}`,
+    message: `The guest's disk changes could not be copied to disk: ${failed.error}`,
     remedy: full
       ? 'Free room in the state directory'
       : 'See the log of QEMU in the directory of the guest',

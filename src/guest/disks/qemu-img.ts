@@ -20,7 +20,7 @@ export async function qemuImg(...args: readonly string[]): Promise<string> {
       kind: 'requirement',
       code: 'qemu-img-missing',
       message: 'qemu-img is not installed or not on the PATH',
-      remedy: 'Run `npm run setup`, or install the package qemu-utils',
+      remedy: 'Run "npm run setup", or install the package qemu-utils',
     });
   }
   const said = result.stderr.trim().split('\n').at(-1) ?? '';
@@ -29,7 +29,7 @@ export async function qemuImg(...args: readonly string[]): Promise<string> {
     kind: full ? 'requirement' : 'internal',
     code: full ? 'disk-full' : 'image-damaged',
     message: full ? `no room for a disk image: ${said}` : `qemu-img ${args[0]} failed: ${said}`,
-    remedy: full ? 'Free room on that file system' : 'Check the image with `qemu-img check`',
+    remedy: full ? 'Free room on that file system' : 'Check the image with "qemu-img check"',
     cause: result,
   });
 }
