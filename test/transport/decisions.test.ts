@@ -100,8 +100,8 @@ describe('versions', () => {
   });
 
   it.each([
-    [range(2, 3), range(1, 1), 'the other place runs'],
-    [range(1, 1), range(2, 3), 'this place runs'],
+    [range(2, 3), range(1, 1), 'The other place runs'],
+    [range(1, 1), range(2, 3), 'This place runs'],
   ])('%o and %o cannot agree', (ours, theirs, message) => {
     expect(() => agreeOnVersion(ours, theirs)).toThrowError(
       expect.objectContaining({ code: 'peer-version', message: expect.stringContaining(message) }),
