@@ -1,6 +1,7 @@
 /** Both ends of a `handoff.disk` channel: journal -> zstd -> channel, and channel -> zstd -> NBD in order. */
 import { pipeline } from 'node:stream/promises';
 import { ByteReader } from './byte-reader.ts';
+import { Coalesce } from './coalesce.ts';
 import type { DiskJournal } from './disk-journal.ts';
 import {
   type DiskOperation,
@@ -82,7 +83,7 @@ export class DiskShipper {
  */
 export async function applyDisk(channel: ChannelPort, disk: NbdClient): Promise<void> {
   const zstd = zstdReader();
-  const piped = pipeline(channel, zstd);
+  const piped = pipeline(channel, new Coalesce(), zstd);
   piped.catch(() => undefined);
   const applier = new DiskApplier(disk, (count) => {
     if (channel.writable) channel.write(encodeApplied(count));

@@ -9,8 +9,9 @@
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
-import { type Readable, Transform, type Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { Coalesce } from './coalesce.ts';
 import { drainedOrClosed } from './drained.ts';
 import type { ChannelPort } from './ports.ts';
 import { ReturnPathHold } from './return-path.ts';
@@ -24,7 +25,7 @@ export class SourceMemoryRelay {
   readonly #server: Server;
   readonly #channel: ChannelPort;
   #socket: Socket | undefined;
-  #rawBytes = 0;
+  readonly #taken = new Coalesce();
   #resolveClosed: () => void;
   readonly #onBroken: (error: Error) => void;
 
@@ -52,7 +53,7 @@ export class SourceMemoryRelay {
 
   /** Bytes of QEMU's stream so far, before compression. */
   get rawBytes(): number {
-    return this.#rawBytes;
+    return this.#taken.bytes;
   }
 
   get bytesAcked(): number {
@@ -81,13 +82,7 @@ export class SourceMemoryRelay {
     // Seen by both pumps, which report it where it matters.
     socket.on('error', () => undefined);
     socket.on('close', () => this.#resolveClosed());
-    const meter = new Transform({
-      transform: (chunk: Buffer, _encoding, callback) => {
-        this.#rawBytes += chunk.length;
-        callback(null, chunk);
-      },
-    });
-    pipeline(socket, meter, zstdWriter(), this.#channel).catch(this.#onBroken);
+    pipeline(socket, this.#taken, zstdWriter(), this.#channel).catch(this.#onBroken);
     // The other direction ends when the destination's QEMU has closed, as it does when it has all.
     pipeline(this.#channel, this.hold, async (messages: AsyncIterable<Buffer>) => {
       await pump(messages, socket);
@@ -108,9 +103,11 @@ export async function relayToDestination(channel: ChannelPort, path: string): Pr
     // What goes wrong from here on ends the pumps.
     socket.on('error', () => undefined);
     const back = pipeline(socket as Readable, channel as Writable);
-    const zstd = zstdReader();
-    const forth = pipeline(channel as Readable, zstd, (bytes: AsyncIterable<Buffer>) =>
-      pump(bytes, socket),
+    const forth = pipeline(
+      channel as Readable,
+      new Coalesce(),
+      zstdReader(),
+      (bytes: AsyncIterable<Buffer>) => pump(bytes, socket),
     );
     await Promise.all([back, forth]);
   } catch (error) {

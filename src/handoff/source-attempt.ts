@@ -47,6 +47,7 @@ export class SourceAttempt {
   #disks: SourceDisks | undefined;
   #memory: SourceMemory | undefined;
   #progress: HandoffProgress;
+  #bytesAtRelease: number | undefined;
 
   constructor(options: SourceOptions, key: HandoffKey, dispatch: (event: SourceEvent) => void) {
     this.#options = options;
@@ -73,6 +74,11 @@ export class SourceAttempt {
 
   get bytesOnLink(): number {
     return (this.#memory?.relay.bytesAcked ?? 0) + (this.#disks?.ackedBytes ?? 0);
+  }
+
+  /** Bytes that crossed the link from the release of the switchover on; what was queued then counts. */
+  get bytesAfterRelease(): number {
+    return this.#bytesAtRelease === undefined ? 0 : this.bytesOnLink - this.#bytesAtRelease;
   }
 
   /** Changes what is known of the progress and tells it. A new phase begins at zero. */
@@ -269,6 +275,7 @@ export class SourceAttempt {
         timeoutMs: LOADED_TIMEOUT_MS,
         signal,
       });
+      this.#bytesAtRelease = this.bytesOnLink;
       memory.relay.hold.release();
       await stopped;
       this.times.stoppedAt = now();

@@ -89,6 +89,8 @@ export interface HandoffResult {
   readonly times: SwitchoverTimes;
   /** Bytes of disk and memory on the link, after compression, without the frames of the session. */
   readonly bytesOnLink: number;
+  /** Of these, from the release of the switchover on. */
+  readonly bytesAfterRelease: number;
 }
 
 /** Hands the guest over. Resolves when it is settled where the guest is; rejects only for a defect. */
@@ -197,6 +199,7 @@ class SourceHandoff {
       phases: this.#phases.all,
       times: this.#attempt.times,
       bytesOnLink: this.#attempt.bytesOnLink,
+      bytesAfterRelease: this.#attempt.bytesAfterRelease,
     });
   }
 

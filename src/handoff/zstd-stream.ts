@@ -1,15 +1,19 @@
 /** The two ends of a zstd stream (RFC 8878) in which every write can be read at once at the other end. */
-import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
+import { constants, createZstdCompress, createZstdDecompress, type ZstdOptions } from 'node:zlib';
 
 /** Level 1: several times as fast as any link this is meant for. */
 const LEVEL = 1;
-/** Chunks on either side of the compressor, bytes: what it holds back from the estimate of the residue is this. */
+/** Pieces in which output comes, bytes. */
 const CHUNK_BYTES = 64 * 1024;
 /** Largest window a peer may make us keep, log2 of bytes: 8 MiB, which RFC 8878, 3.1.1.1.2 recommends. */
 const MAX_WINDOW_LOG = 23;
 
+/** `Coalesce` before them can join only what they do not buffer themselves (stream options pass through zlib). */
+const unbuffered = { writableHighWaterMark: 1 } as ZstdOptions;
+
 export function zstdWriter() {
   return createZstdCompress({
+    ...unbuffered,
     flush: constants.ZSTD_e_flush,
     chunkSize: CHUNK_BYTES,
     params: {
@@ -21,6 +25,7 @@ export function zstdWriter() {
 
 export function zstdReader() {
   return createZstdDecompress({
+    ...unbuffered,
     chunkSize: CHUNK_BYTES,
     params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
   });
