@@ -160,7 +160,9 @@ export const calls = {
   status: { params: none, result: status },
   /** Events from now on, and those kept (256 at most) while nobody had subscribed. */
   subscribe: { params: none, result: none },
-  /** Ends the process. `tap`: whether interface and adapter stay for the next one. */
+  /**
+   * Ends the process; the connection ends when it has. `tap`: whether interface and adapter stay for the next one.
+   */
   shutdown: { params: z.strictObject({ tap: z.enum(['keep', 'remove']) }), result: none },
 } as const;
 

@@ -8,6 +8,8 @@ import { GUEST_MTU, TAP_HOST_MAC } from '../switch/services/index.ts';
 import type { Problem } from './control.ts';
 
 const COMMAND_TIMEOUT_MS = 5_000;
+/** Packets the kernel keeps while the adapter does not get to run; its default of 1000 is 200 ms of small ones. */
+const TAP_QUEUE_PACKETS = 10_000;
 
 export interface TapSettings {
   readonly name: string;
@@ -39,7 +41,10 @@ export async function prepareHost(
   for (const key of ['accept_ra', 'autoconf', 'accept_dad'])
     await setSysctl(`net/ipv6/conf/${name}/${key}`, '0');
   const set = [
-    await ip(['link', 'set', 'dev', name, 'address', TAP_HOST_MAC, 'mtu', String(GUEST_MTU)]),
+    await ip([
+      ...['link', 'set', 'dev', name, 'address', TAP_HOST_MAC, 'mtu', String(GUEST_MTU)],
+      ...['txqueuelen', String(TAP_QUEUE_PACKETS)],
+    ]),
     await ip(['link', 'set', 'dev', name, 'up']),
   ];
   for (const [family, prefixes] of [

@@ -41,9 +41,10 @@ async function main(): Promise<void> {
     },
   });
   const stop = async (tap: 'keep' | 'remove') => {
-    await server.close();
     await datapath.close(tap);
     await file.settled();
+    // Last, so that who waits for the end of the connection knows that all is done.
+    await server.close();
     process.exit(0);
   };
   /** What has been answered survives a kill. */

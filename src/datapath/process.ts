@@ -1,7 +1,8 @@
 /** Starting the datapath process and finding it again. It is detached: it outlives whoever started it. */
 import { spawn } from 'node:child_process';
 import { open, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { getCompileCacheDir } from 'node:module';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import {
@@ -11,12 +12,7 @@ import {
   SojournError,
   writeFileAtomically,
 } from '../common/index.ts';
-import {
-  identifyProcess,
-  isRunning,
-  processIdentity,
-  signalProcess,
-} from '../guest/process-identity.ts';
+import { identifyProcess, isRunning, processIdentity, signalProcess } from '../guest/index.ts';
 import { MAX_SOCKET_PATH_BYTES } from '../switch/index.ts';
 import { DatapathClient, type DatapathClientOptions } from './client.ts';
 
@@ -67,7 +63,12 @@ export async function startDatapath(options: DatapathStart): Promise<DatapathHan
     const child = spawn(
       process.execPath,
       [MAIN, '--directory', directory, ...(qemu === undefined ? [] : ['--qemu', qemu])],
-      { detached: true, stdio: ['ignore', log.fd, log.fd, 'pipe'], cwd: '/' },
+      {
+        detached: true,
+        stdio: ['ignore', log.fd, log.fd, 'pipe'],
+        cwd: '/',
+        env: { ...process.env, ...compileCache() },
+      },
     );
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const timer = setTimeout(() => reject(new Error('it was not ready in time')), START_TIMEOUT_MS);
@@ -121,6 +122,13 @@ export async function adoptDatapath(options: DatapathStart): Promise<DatapathHan
 export async function endDatapath(directory: string): Promise<void> {
   const record = await readRecord(directory);
   if (record !== undefined) await signalProcess(record.process, 'SIGKILL');
+}
+
+/** Compiled sources are shared with whoever starts it: every guest's network waits for a restart. */
+function compileCache(): { NODE_COMPILE_CACHE?: string } {
+  // Below the directory that was asked for there is one for each version of Node.
+  const versioned = getCompileCacheDir();
+  return versioned === undefined ? {} : { NODE_COMPILE_CACHE: dirname(versioned) };
 }
 
 function recordPath(directory: string): string {

@@ -7,14 +7,14 @@ import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { errorText, readFileIfPresent, writeFileAtomically } from '../common/index.ts';
-import { QmpClient } from '../guest/index.ts';
 import {
   identifyProcess,
   isRunning,
   type ProcessIdentity,
   processIdentity,
+  QmpClient,
   signalProcess,
-} from '../guest/process-identity.ts';
+} from '../guest/index.ts';
 import { StreamPort, type Switch } from '../switch/index.ts';
 import { GUEST_MTU } from '../switch/services/index.ts';
 import type { Problem } from './control.ts';
@@ -130,9 +130,10 @@ export class TapAdapter {
     if (this.#closing) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      this.#checking = this.#revive().catch((error: unknown) => {
-        this.#fail(errorText(error));
-      });
+      // One after the other, or two adapters would be started for one that has died.
+      this.#checking = this.#checking
+        .then(() => this.#revive())
+        .catch((error: unknown) => this.#fail(errorText(error)));
     }, delay);
   }
 

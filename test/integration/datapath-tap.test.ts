@@ -80,7 +80,11 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await client?.call('shutdown', { tap: 'remove' }).catch(() => datapath?.kill('SIGKILL'));
+  await client?.call('shutdown', { tap: 'remove' });
+  await client?.closed;
+  // All that it started is gone with it.
+  await expect(site.run(['pgrep', '-f', `${directory}/tap.sock`])).rejects.toThrow();
+  expect(await site.run(['ip', '-brief', 'link'])).not.toContain('sjtap0');
   await site?.close();
   await correspondent?.close();
   await rm(directory, { recursive: true, force: true });
@@ -234,5 +238,7 @@ describe.skipIf(!existsSync(join(IMAGE, 'image.json')))('a real guest', () => {
     const after = await client.call('status', {});
     expect(after.tap?.adapterPid).not.toBe(tap?.adapterPid);
     expect(after.problems).toEqual([]);
+    const adapters = await site.run(['pgrep', '-f', `${directory}/tap.sock`]);
+    expect(adapters.trim().split('\n')).toEqual([String(after.tap?.adapterPid)]);
   });
 });
