@@ -30,6 +30,7 @@ baseline/              the same of the plain QEMU migration
 handoff-H.jsonl        what sojourn handoff --json printed
 records-H.txt          the guest's disk records, read after handoff H
 link.jsonl             counters of the laptop's link: {"realtimeMs", "label", "statistics"}
+counters.jsonl         counters of interfaces, protocols and datapaths before and after each handoff
 result.json            the figures that the demo printed
 
 V is v4 or v6, H 1 (there) or 2 (back). To compute the figures again:
@@ -79,6 +80,10 @@ export class Evidence {
 
   link(label: string, statistics: Readonly<Record<string, WayStatistics>>): void {
     this.#line('link.jsonl', { realtimeMs: realtimeMs(), label, statistics });
+  }
+
+  counters(label: string, counters: Readonly<Record<string, unknown>>): void {
+    this.#line('counters.jsonl', { realtimeMs: realtimeMs(), label, ...counters });
   }
 
   /** A QEMU command line, one argument a line. */

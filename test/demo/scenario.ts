@@ -6,6 +6,7 @@ import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { ADDRESSES, type Lab } from '../lab/index.ts';
 import { Probes } from '../lab/probes/index.ts';
+import { readCounters } from './counters.ts';
 import type { Evidence } from './evidence.ts';
 import { LINKS, type LinkName } from './options.ts';
 import { Place } from './place.ts';
@@ -174,6 +175,7 @@ export class Scenario {
     const probes = this.#probes;
     if (probes === undefined) throw new Error('the probes do not run');
     const [source, destination] = [this.#place(from), this.#place(to)];
+    await this.#noteCounters(`handoff-${number}-before`);
     evidence.event('watch-start', { handoff: number });
     probes.spacing(1);
     probes.streams(true);
@@ -202,6 +204,12 @@ export class Scenario {
       sleep(STREAM_END_MS, undefined, { signal }),
       probes.fetch(facts.hoa4, RECORDS_PORT, file, GUEST_DEADLINE_MS),
     ]);
+    await this.#noteCounters(`handoff-${number}-after`);
+  }
+
+  async #noteCounters(label: string): Promise<void> {
+    const states = Object.fromEntries([...this.places].map(([side, { state }]) => [side, state]));
+    this.#options.evidence.counters(label, await readCounters(this.#options.lab, states));
   }
 
   async #show(side: Side): Promise<z.infer<typeof guestView>> {

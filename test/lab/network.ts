@@ -40,6 +40,9 @@ export const ADDRESSES = {
   hoaPrefix6: '2001:db8:7700::/48',
 } as const;
 
+/** Long enough to lose nothing while an adapter does not get to run: the link's queue is the emulator's. */
+const TAP_QUEUE_PACKETS = 10_000;
+
 export interface LabOptions {
   /** The access link; default: ideal. */
   readonly up?: Partial<DirectionParameters>;
@@ -190,11 +193,13 @@ export class Lab {
     await Promise.all([
       device.ip(
         'tuntap add dev wlan0 mode tap',
+        `link set wlan0 txqueuelen ${TAP_QUEUE_PACKETS}`,
         ...addressed('wlan0', `${ADDRESSES.device4}/24`, `${ADDRESSES.device6}/64`),
         ...defaultRoutes('192.168.50.1', 'fd50:0:0:50::1'),
       ),
       home.ip(
         'tuntap add dev lan mode tap',
+        `link set lan txqueuelen ${TAP_QUEUE_PACKETS}`,
         ...addressed('lan', '192.168.50.1/24', 'fd50:0:0:50::1/64'),
         ...addressed('wan', `${ADDRESSES.home4}/24`, `${ADDRESSES.home6}/64`),
         ...defaultRoutes('198.18.7.1', '2001:db8:a::1'),

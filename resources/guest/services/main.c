@@ -17,6 +17,8 @@
 
 #include "services.h"
 
+#define UDP_BUFFER_BYTES (8 << 20)
+
 char boot_id[BOOT_ID_LENGTH + 1];
 struct shared *shared;
 
@@ -63,7 +65,23 @@ int listen_tcp(int port) {
   return fd;
 }
 
-int bind_udp(int port) { return bound_socket(SOCK_DGRAM, port); }
+/* Beyond the system's limit where root may; elsewhere, as in a container, up to it. */
+static void set_buffer(int fd, int beyond, int within) {
+  int bytes = UDP_BUFFER_BYTES;
+  if (setsockopt(fd, SOL_SOCKET, beyond, &bytes, sizeof bytes) < 0)
+    setsockopt(fd, SOL_SOCKET, within, &bytes, sizeof bytes);
+}
+
+/*
+ * With room for some seconds of small datagrams in both directions: what comes in a burst after a pause of
+ * the guest must not be lost here, where it would look like a loss of the network.
+ */
+int bind_udp(int port) {
+  int fd = bound_socket(SOCK_DGRAM, port);
+  set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+  set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+  return fd;
+}
 
 pid_t run_child(void (*work)(const void *argument), const void *argument) {
   pid_t pid = fork();
