@@ -254,9 +254,12 @@ export class Channel extends Duplex {
     return this.#granted;
   }
 
-  /** True once the peer has nothing more to send, so that no window needs to be told. */
-  get receiveEnded(): boolean {
-    return this.#finReceived || this.#dead;
+  /**
+   * True when the peer may not know its window after a lost connection. One that never moved needs no
+   * telling, and must not be told: the OPEN of the channel may have been lost too, and comes later.
+   */
+  get windowUncertain(): boolean {
+    return this.#granted > this.#window && !this.#finReceived && !this.#dead;
   }
 
   allow(total: number): void {
@@ -306,7 +309,7 @@ export class Channel extends Duplex {
       this.#ended = true;
       this.push(null);
     }
-    if (this.#consumed + this.#window - this.#granted >= this.#window / 4 && !this.receiveEnded) {
+    if (this.#consumed + this.#window - this.#granted >= this.#window / 4 && !this.#finReceived) {
       this.#granted = this.#consumed + this.#window;
       this.#host.windowMoved(this);
     }

@@ -61,7 +61,7 @@ export class Transmitter {
     this.#ping = undefined;
     this.#pong = undefined;
     // A WINDOW may have been lost with the old connection; it is absolute, so say it again.
-    for (const channel of channels) if (!channel.receiveEnded) this.#windows.add(channel);
+    for (const channel of channels) if (channel.windowUncertain) this.#windows.add(channel);
     this.schedule();
   }
 

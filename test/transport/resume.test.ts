@@ -122,6 +122,19 @@ describe('a session over a bad network', () => {
     60_000,
   );
 
+  it('opens a channel whose OPEN was lost with its connection', async () => {
+    const { relay, near } = await connected({
+      onSession: (session) => session.onChannel('echo', (channel) => channel.pipe(channel)),
+    });
+    relay.cut();
+    // Now nobody has noticed yet: this goes into a connection that is dead.
+    const channel = near.openChannel('echo');
+    channel.end('hello');
+    expect(Buffer.concat(await channel.toArray()).toString()).toBe('hello');
+    expect(near.state).toBe('connected');
+    expect(near.attempt).toBe(2);
+  });
+
   it('goes on where it was after a stall that neither side was told of', async () => {
     const total = 4 * MIB;
     let received: Promise<number> | undefined;
