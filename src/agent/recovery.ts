@@ -5,13 +5,14 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { errorText } from '../common/index.ts';
+import type { GuestSpec } from '../guest/spec.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { DatapathSupervisor } from './datapath-supervisor.ts';
 import type { Departures } from './departures.ts';
 import type { Guests, LivePhase } from './guests.ts';
 import type { Journal } from './journal.ts';
-import { anchoredSettings, localSettings } from './mapping.ts';
-import type { JournalRecord } from './ownership.ts';
+import { anchoredSettings, arrivingSettings, departedSettings, localSettings } from './mapping.ts';
+import type { JournalRecord, Ownership } from './ownership.ts';
 import type { RegistryService } from './registry-service.ts';
 import type { GuestStore, StoredGuest } from './state/guest-store.ts';
 
@@ -46,8 +47,10 @@ type HandoffRecord = Extract<JournalRecord, { handoffId: string; peer: string; e
 /** Adopts all QEMUs and pushes all mappings; resolves when traffic is right again. Handoffs go on afterwards. */
 export async function recover(options: RecoveryOptions): Promise<void> {
   const { store, registry, datapath, self, log } = options;
+  // A guest with a QEMU here keeps its switch port; it comes below.
   for (const record of registry.list())
-    await quietly(log, record.guestName, () => datapath.setGuest(anchoredSettings(record, self)));
+    if ((store.find(record.guestId)?.process ?? null) === null)
+      await quietly(log, record.guestName, () => datapath.setGuest(anchoredSettings(record, self)));
   for (const stored of store.list())
     await quietly(log, stored.spec.name, () => recoverGuest(options, stored));
 }
@@ -60,13 +63,10 @@ async function recoverGuest(options: RecoveryOptions, stored: StoredGuest): Prom
   const phase: LivePhase =
     unsettled?.side === 'destination' ? { kind: 'incoming' } : { kind: 'running' };
   const live = await guests.adopt(stored, phase);
-  if (ownership.kind === 'here' && live !== undefined) {
-    const { epoch } = ownership;
-    const socket = options.netSocket(spec);
-    await datapath.setGuest(
-      localSettings(spec, { epoch, self: options.self, socket, held: false }),
-    );
-    registry.locate(spec.home, spec.id, options.self, epoch);
+  if (live !== undefined) await mapLive(options, spec, ownership, unsettled);
+  else if (stored.process !== null) {
+    const record = registry.list().find(({ guestId }) => guestId === spec.id);
+    if (record !== undefined) await datapath.setGuest(anchoredSettings(record, options.self));
   }
   if (unsettled?.side === 'source') {
     const { handoffId, peer, epoch, type } = unsettled.record;
@@ -89,6 +89,29 @@ async function recoverGuest(options: RecoveryOptions, stored: StoredGuest): Prom
       await arrivals.recover(stored, claimed.handoffId, claimed.peer, claimed.epoch);
   }
   if (ownership.kind === 'elsewhere' && live !== undefined) await guests.discard(spec);
+}
+
+/** The datapath is told what it should know already, so that no packet is lost, also when it is a new one. */
+async function mapLive(
+  options: RecoveryOptions,
+  spec: GuestSpec,
+  ownership: Ownership,
+  unsettled: Unsettled,
+): Promise<void> {
+  const { datapath, registry, self } = options;
+  const at = { self, socket: options.netSocket(spec) };
+  if (ownership.kind === 'here') {
+    const { epoch } = ownership;
+    await datapath.setGuest(localSettings(spec, { ...at, epoch, held: false }));
+    registry.locate(spec.home, spec.id, self, epoch);
+  } else if (ownership.kind === 'in-doubt') {
+    const { epoch, peer } = ownership;
+    const departed = departedSettings(spec, { self, epoch, place: peer });
+    await datapath.setGuest({ ...departed, port: { socket: at.socket, held: false } });
+  } else if (unsettled?.side === 'destination') {
+    const { epoch, peer } = unsettled.record;
+    await datapath.setGuest(arrivingSettings(spec, { ...at, epoch: epoch - 1, from: peer }));
+  }
 }
 
 function unsettledHandoff(records: readonly JournalRecord[]): Unsettled {
