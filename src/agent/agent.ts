@@ -160,6 +160,7 @@ async function compose(
     registry,
     datapath,
     log,
+    netSocket,
     changed,
   });
   places.on('connected', (peer) => void registry.tell(peer));

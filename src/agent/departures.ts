@@ -19,7 +19,7 @@ import type { GuestFiles } from './guest-files.ts';
 import type { Guests } from './guests.ts';
 import type { Journal } from './journal.ts';
 import type { Machine } from './machine.ts';
-import { anchoredSettings, departedSettings } from './mapping.ts';
+import { anchoredSettings, departedSettings, localSettings } from './mapping.ts';
 import type { HandoffSummary } from './peer-messages.ts';
 import type { Places } from './places.ts';
 import type { RegistryService } from './registry-service.ts';
@@ -50,6 +50,7 @@ export interface DeparturesOptions {
   readonly registry: RegistryService;
   readonly datapath: DatapathSupervisor;
   readonly log: Logger;
+  readonly netSocket: (spec: GuestSpec) => string;
   readonly changed: (guestId: string) => void;
 }
 
@@ -230,7 +231,7 @@ export class Departures {
 
   /** Mapping and registry follow what the two journals have decided. */
   async #settle(spec: GuestSpec, to: PlaceRef, result: HandoffResult): Promise<void> {
-    const { registry, datapath, places, guests } = this.#options;
+    const { registry, datapath, places, guests, netSocket } = this.#options;
     const self = places.self.id;
     if (result.outcome === 'handed-over') {
       const { epoch } = result;
@@ -238,12 +239,13 @@ export class Departures {
       registry.locate(spec.home, spec.id, to.id, epoch);
       return;
     }
-    const settings = datapath.settingsOf(spec.id);
-    if (settings !== undefined) datapath.remember({ ...settings, epoch: result.epoch });
     registry.locate(spec.home, spec.id, self, result.epoch);
     if (result.guest === 'gone') {
       const record = registry.list().find(({ guestId }) => guestId === spec.id);
       if (record !== undefined) await datapath.setGuest(anchoredSettings(record, self));
+    } else {
+      const at = { epoch: result.epoch, self, socket: netSocket(spec), held: false };
+      await datapath.setGuest(localSettings(spec, at));
     }
     guests.emit('changed', spec.id);
   }
