@@ -9,7 +9,6 @@ import { parseOptions } from './options.ts';
 import { readCapture } from './pcap.ts';
 import { twinOf } from './qemu-arguments.ts';
 import { switchoverPause } from './qmp-log.ts';
-import { unroll } from './raw-logs.ts';
 import { checkRecords } from './records.ts';
 import { complaints, demoResult, table } from './report.ts';
 import { interfaceAddress } from './scenario.ts';
@@ -88,17 +87,6 @@ describe('the pause in QMP logs', () => {
 
   it('is not found where the guest never ran at the destination', () => {
     expect(switchoverPause([stop(20)], [resume(60)], 4, 50)).toBeUndefined();
-  });
-});
-
-describe('sequence numbers of ping', () => {
-  it.each([
-    [5, 3, 5],
-    [2, 65_534, 65_538],
-    [65_535, 65_537, 65_535],
-    [1, 131_071, 131_073],
-  ])('%i near %i is %i', (low, near, number) => {
-    expect(unroll(low, near)).toBe(number);
   });
 });
 

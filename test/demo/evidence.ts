@@ -20,7 +20,7 @@ CLOCK_MONOTONIC, and "clock" lines (monotonic ns, realtime ns) tie them to the t
 events.jsonl           what the demo did and when: {"realtimeMs", "event", ...}
 client/capture.pcap    all packets at the correspondent, the first 160 bytes of each
 client/echo-V.log      UDP echo: sent NS N, got NS N; late NS COUNT: so many left at once
-client/ping-V-H.log    output of ping -D during handoff H
+client/icmp-V-H.log    ICMP echo during handoff H: sent NS N, got NS N
 client/stream-V.log    the guest's own datagrams: order NS CHUNK COUNT, got NS CHUNK N GUEST-US
 client/tcp-V.log       a TCP connection: open NS PORT, line NS N BOOT-ID, sent NS N, echo NS N, broken NS WHY
 client/reports-V.log   got NS COUNTER BOOT-ID RECORDS GUEST-MONOTONIC-MS GUEST-REALTIME-MS

@@ -28,7 +28,6 @@ import {
   type Report,
   readConnections,
   readEchoes,
-  readPings,
   readReports,
   readStreams,
 } from './raw-logs.ts';
@@ -115,7 +114,7 @@ export function computeFigures(evidence: string): Figures {
   const events = readJsonLines(join(evidence, 'events.jsonl'), demoEvent);
   const client = join(evidence, 'client');
   const probes = {
-    series: [...readEchoes(client), ...readPings(client)],
+    series: readEchoes(client),
     chunks: readStreams(client),
     connections: readConnections(client),
     reports: readReports(client),

@@ -70,8 +70,10 @@ function files(directory: string, prefix: string): { name: string; path: string 
     .map((file) => ({ name: file.slice(prefix.length + 1, -4), path: join(directory, file) }));
 }
 
+/** UDP and ICMP. */
 export function readEchoes(directory: string): EchoSeries[] {
-  return files(directory, 'echo').map(({ name, path }) => {
+  const logs = [...files(directory, 'echo'), ...files(directory, 'icmp')];
+  return logs.map(({ name, path }) => {
     const sentAt = new Map<number, number>();
     const answeredAt = new Map<number, number>();
     for (const { word, at, fields } of lines(path)) {
@@ -79,48 +81,8 @@ export function readEchoes(directory: string): EchoSeries[] {
       if (word === 'sent') sentAt.set(number, at);
       if (word === 'got' && !answeredAt.has(number)) answeredAt.set(number, at);
     }
-    return { name: `udp ${name}`, sentAt, answeredAt };
+    return { name, sentAt, answeredAt };
   });
-}
-
-/**
- * Output of `ping -D`: `[<s>] 40 bytes from A: icmp_seq=N ttl=T time=R ms`. What was sent but never answered has no
- * line: its time is taken from its neighbours. Sequence numbers have 16 bits (RFC 792) and are unrolled.
- */
-export function readPings(directory: string): EchoSeries[] {
-  return files(directory, 'ping').map(({ name, path }) => {
-    const sentAt = new Map<number, number>();
-    const answeredAt = new Map<number, number>();
-    let highest = 0;
-    let lastSent = 0;
-    for (const line of readFileSync(path, 'utf8').split('\n')) {
-      const match = /^\[(\d+\.\d+)\] .*icmp_seq=(\d+) .*time=([\d.]+) ms/.exec(line);
-      if (match === null) continue;
-      const at = Number(match[1]) * 1000;
-      const number = unroll(Number(match[2]), highest);
-      // A duplicate, `(DUP!)`, is no second answer.
-      if (answeredAt.has(number)) continue;
-      answeredAt.set(number, at);
-      const sent = at - Number(match[3]);
-      for (let missing = highest + 1; missing < number; missing += 1)
-        sentAt.set(missing, lastSent === 0 ? sent : lastSent);
-      sentAt.set(number, sent);
-      if (number > highest) {
-        highest = number;
-        lastSent = sent;
-      }
-    }
-    return { name: `icmp ${name}`, sentAt, answeredAt };
-  });
-}
-
-/** The number next to `near` whose low 16 bits are `low`. */
-export function unroll(low: number, near: number): number {
-  const span = 0x1_0000;
-  const base = near - (near % span) + low;
-  return [base - span, base, base + span]
-    .filter((candidate) => candidate >= 0)
-    .reduce((best, each) => (Math.abs(each - near) < Math.abs(best - near) ? each : best));
 }
 
 export function readStreams(directory: string): StreamChunk[] {

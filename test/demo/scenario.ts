@@ -198,9 +198,9 @@ export class Scenario {
     evidence.event('watch-end', { handoff: number });
     probes.spacing(IDLE_SPACING_MS);
     probes.streams(false);
-    await probes.stopPing();
     const file = evidence.path(`records-${number}.txt`);
     await Promise.all([
+      probes.stopPing(),
       sleep(STREAM_END_MS, undefined, { signal }),
       probes.fetch(facts.hoa4, RECORDS_PORT, file, GUEST_DEADLINE_MS),
     ]);

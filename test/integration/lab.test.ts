@@ -126,7 +126,8 @@ describe('the end of a lab', { timeout: 60_000 }, () => {
     });
     const [line] = await once(createInterface({ input: maker.stdout }), 'line');
     const { run, directory, unmarked } = JSON.parse(line);
-    expect(runs(unmarked)).toBe(true);
+    // Between fork and exec it may have no command line yet.
+    await expect.poll(() => runs(unmarked)).toBe(true);
     expect(processesNaming(run)).not.toEqual([]);
     maker.kill('SIGKILL');
     await expect.poll(() => processesNaming(run), { timeout: 10_000 }).toEqual([]);

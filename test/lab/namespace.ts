@@ -132,13 +132,13 @@ export class Namespace {
   }
 }
 
-/** SIGTERM, and SIGKILL two seconds later if that was not enough. */
-export async function endProcess(child: ChildProcess): Promise<void> {
+/** SIGTERM, and SIGKILL after `graceMs` if that was not enough. */
+export async function endProcess(child: ChildProcess, graceMs = 2000): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, 'exit');
   child.kill('SIGTERM');
   child.kill('SIGCONT');
-  const timer = setTimeout(() => child.kill('SIGKILL'), 2000);
+  const timer = setTimeout(() => child.kill('SIGKILL'), graceMs);
   await gone;
   clearTimeout(timer);
 }

@@ -13,6 +13,9 @@ import type { DatagramCommand, ProbeOptions, Target } from './commands.ts';
 /** Bytes kept of each captured packet: all headers and what a probe's number needs. */
 const SNAPSHOT_BYTES = 160;
 
+/** A probe that is killed before it has written its log out would make losses up. */
+const FLUSH_MS = 15_000;
+
 export class Probes {
   readonly #namespace: Namespace;
   readonly #directory: string;
@@ -21,8 +24,10 @@ export class Probes {
   #datagrams: ChildProcess | undefined;
   #connections: ChildProcess | undefined;
   #pings: ChildProcess[] = [];
+  /** The compiled icmp.c. */
+  #icmp: string | undefined;
 
-  /** Logs go to `directory`: capture.pcap, ping-NAME.log, and those of the two probe programs. */
+  /** Logs go to `directory`: capture.pcap, icmp-NAME-LABEL.log, and those of the two probe programs. */
   constructor(namespace: Namespace, directory: string, targets: readonly Target[]) {
     this.#namespace = namespace;
     this.#directory = directory;
@@ -32,7 +37,9 @@ export class Probes {
   /** Begins to capture. Resolves when packets are being captured. */
   async startCapture(): Promise<void> {
     const file = join(this.#directory, 'capture.pcap');
-    const library = groupsCanBeSet() ? undefined : await buildKeepGroups();
+    const library = groupsCanBeSet()
+      ? undefined
+      : await build('keep-groups.c', ['-shared', '-fPIC']);
     const capture = await this.#namespace.spawn(
       [
         ...['tcpdump', '-i', 'eth0', '-n', '-Z', 'root', '-B', '16384', '-s', `${SNAPSHOT_BYTES}`],
@@ -69,26 +76,21 @@ export class Probes {
     this.#tell({ command: 'streams', on });
   }
 
-  /** ICMP echo to each address, `ms` apart; each call writes files of its own (`label`). */
+  /** ICMP echoes to each address, `ms` apart; each call writes files of its own (`label`). */
   async startPing(label: string, ms: number): Promise<void> {
+    this.#icmp ??= await build('icmp.c', ['-O1', '-pthread']);
+    const program = this.#icmp;
     this.#pings = await Promise.all(
-      this.#targets.map(({ name, address }) =>
-        this.#namespace.spawn(['ping', '-n', '-D', '-s', '32', '-i', `${ms / 1000}`, address], {
-          stdout: join(this.#directory, `ping-${name}-${label}.log`),
-        }),
-      ),
+      this.#targets.map(({ name, address }) => {
+        const log = join(this.#directory, `icmp-${name}-${label}.log`);
+        return this.#namespace.spawn([program, address, `${ms * 1000}`, log]);
+      }),
     );
   }
 
+  /** Resolves when the last answers have had their time to come. */
   async stopPing(): Promise<void> {
-    await Promise.all(
-      this.#pings.splice(0).map(async (ping) => {
-        const gone = once(ping, 'exit');
-        // Ctrl-C: then it prints its summary.
-        ping.kill('SIGINT');
-        await gone;
-      }),
-    );
+    await Promise.all(this.#pings.splice(0).map((ping) => endProcess(ping, FLUSH_MS)));
   }
 
   /**
@@ -106,7 +108,9 @@ export class Probes {
   async close(): Promise<void> {
     await this.stopPing();
     for (const program of [this.#datagrams, this.#connections, this.#capture])
-      if (program !== undefined) await endProcess(program);
+      if (program !== undefined) await endProcess(program, FLUSH_MS);
+    if (this.#icmp !== undefined) await rm(dirname(this.#icmp), { recursive: true, force: true });
+    this.#icmp = undefined;
   }
 
   async #program(file: string): Promise<ChildProcess> {
@@ -134,10 +138,10 @@ function groupsCanBeSet(): boolean {
   return readFileSync('/proc/self/setgroups', 'utf8').trim() === 'allow';
 }
 
-/** See keep-groups.c. Returns the library, alone in a folder of its own. */
-async function buildKeepGroups(): Promise<string> {
-  const library = join(await mkdtemp(join(tmpdir(), 'keep-groups-')), 'keep-groups.so');
-  const source = fileURLToPath(new URL('keep-groups.c', import.meta.url));
-  await promisify(execFile)('cc', ['-shared', '-fPIC', '-o', library, source]);
-  return library;
+/** Compiles a C file of this folder. Returns the result, alone in a folder of its own. */
+async function build(source: string, flags: readonly string[]): Promise<string> {
+  const result = join(await mkdtemp(join(tmpdir(), 'sojourn-probe-')), source.replace('.c', ''));
+  const path = fileURLToPath(new URL(source, import.meta.url));
+  await promisify(execFile)('cc', [...flags, '-o', result, path]);
+  return result;
 }
