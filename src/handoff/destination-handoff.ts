@@ -127,8 +127,8 @@ export class DestinationHandoff {
   }
 
   #reason(message: string): Reason {
-    const { state: now } = { state: this.#state };
-    return 'reason' in now ? now.reason : { code: 'handoff-misuse', message };
+    const state = this.#state;
+    return 'reason' in state ? state.reason : { code: 'handoff-misuse', message };
   }
 
   #qemuEnded(): void {

@@ -32,10 +32,6 @@ export {
   type SourceRecord,
   sourceRecord,
 } from './records.ts';
-export {
-  type HandoffResult,
-  recoverSourceHandoff,
-  runSource,
-  type SourceOptions,
-} from './source.ts';
+export { recoverSourceHandoff, runSource } from './source.ts';
 export type { SwitchoverTimes } from './source-attempt.ts';
+export type { HandoffResult, SourceOptions } from './source-options.ts';

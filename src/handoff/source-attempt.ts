@@ -7,10 +7,10 @@ import type { QmpPort, SessionPort } from './ports.ts';
 import type { HandoffProgress } from './progress.ts';
 import { statusInfo } from './qemu-names.ts';
 import { call } from './rpc.ts';
-import type { SourceOptions } from './source.ts';
 import { SourceDisks } from './source-disks.ts';
 import type { SourceEffect, SourceEvent } from './source-machine.ts';
 import { type MemoryLook, SourceMemory } from './source-memory.ts';
+import type { SourceOptions } from './source-options.ts';
 import { removeMirrors } from './source-qemu.ts';
 import { watchProgress } from './watchdog.ts';
 

@@ -4,37 +4,24 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { SojournError } from '../common/index.ts';
-import type { GuestSpec } from '../guest/spec.ts';
 import type { HandoffKey } from './messages.ts';
-import type {
-  Clock,
-  LogPort,
-  OwnershipJournalPort,
-  SessionPort,
-  SourceDatapathPort,
-  SourceGuestPort,
-} from './ports.ts';
-import {
-  type HandoffPhase,
-  type HandoffProgress,
-  PhaseTimes,
-  type TimedPhase,
-} from './progress.ts';
+import type { SessionPort } from './ports.ts';
+import { type HandoffPhase, PhaseTimes } from './progress.ts';
 import { errorOf, reasonOf } from './reason.ts';
 import type { SourceRecord, SourceRecordType } from './records.ts';
 import { recoverSource } from './recovery.ts';
 import { call } from './rpc.ts';
-import { SourceAttempt, type SwitchoverTimes } from './source-attempt.ts';
+import { SourceAttempt } from './source-attempt.ts';
 import {
   initialSource,
   isAttempt,
-  type Reason,
   type SourceEffect,
   type SourceEvent,
   type SourceState,
   type SourceStep,
   stepSource,
 } from './source-machine.ts';
+import type { HandoffResult, SourceOptions } from './source-options.ts';
 import { findQemu, removeMirrors, runGuestHere } from './source-qemu.ts';
 
 /** The seal is one message and one record; an answer that takes longer leaves us in doubt, ms. */
@@ -45,61 +32,14 @@ export const ASK_AGAIN_MAX_MS = 5_000;
 /** For telling the other place that it may forget the handoff, ms; it finds out by itself as well. */
 const ABORT_TIMEOUT_MS = 5_000;
 
-export interface SourceOptions {
-  readonly handoffId: string;
-  readonly spec: GuestSpec;
-  /** The epoch under which the guest runs here; the destination's is one more. */
-  readonly epoch: number;
-  /** Place id of the destination. */
-  readonly peer: string;
-  /** undefined in a recovery where the guest's QEMU is gone. */
-  readonly guest: SourceGuestPort | undefined;
-  /** The standing session with the peer; waits for one. Rejects when there will be none, or with the signal. */
-  readonly connect: (signal: AbortSignal) => Promise<SessionPort>;
-  readonly datapath: SourceDatapathPort;
-  readonly journal: OwnershipJournalPort;
-  /** Existing private directory for the sockets of this handoff; short enough for `disk0.nbd` in a unix path. */
-  readonly directory: string;
-  /** Could the guest come back here? Problems are added to those of the destination. */
-  readonly wayBack?: () => Promise<
-    readonly { readonly message: string; readonly remedy: string }[]
-  >;
-  readonly targetPauseMs?: number;
-  readonly onProgress?: (progress: HandoffProgress) => void;
-  /** Cancels, up to the seal. */
-  readonly signal?: AbortSignal;
-  /** A person's word on a handoff in doubt. */
-  readonly decision?: Promise<'keep-here' | 'give-up-here'>;
-  /** From when it aborts on, the accepted pause grows until a guest that does not converge is handed over. */
-  readonly insist?: AbortSignal;
-  readonly now: Clock;
-  readonly log: LogPort;
-}
-
-export interface HandoffResult {
-  readonly handoffId: string;
-  readonly outcome: 'handed-over' | 'stayed';
-  /** Why it stayed. */
-  readonly reason: Reason | undefined;
-  /** `gone`: it is ours, and its QEMU has ended. */
-  readonly guest: 'running' | 'gone' | 'elsewhere';
-  /** Under which the guest runs now, here or there. */
-  readonly epoch: number;
-  readonly phases: readonly TimedPhase[];
-  readonly times: SwitchoverTimes;
-  /** Bytes of disk and memory on the link, after compression, without the frames of the session. */
-  readonly bytesOnLink: number;
-  /** Of these, from the release of the switchover on. */
-  readonly bytesAfterRelease: number;
-}
-
 /** Hands the guest over. Resolves when it is settled where the guest is; rejects only for a defect. */
 export function runSource(options: SourceOptions): Promise<HandoffResult> {
   return new SourceHandoff(options).run(initialSource);
 }
 
 /**
- * Goes on with a handoff that a restart interrupted, from its records and the state of the guest's QEMU.
+ * Goes on with a handoff that a restart interrupted, from its records and the state of the guest's QEMU. Only for the
+ * last handoff of a guest: an older one would end the copy of a guest that has come back since.
  * undefined: nothing was left to do.
  */
 export async function recoverSourceHandoff(
