@@ -109,7 +109,7 @@ async function compose(
     log,
   });
   datapath.on('changed', changed);
-  datapath.on('datapath', (event) => onDatapathEvent(event, guests, log));
+  datapath.on('datapath', (event) => onDatapathEvent(event, guests, departures, log));
 
   const arrivals = new Arrivals({
     guests,
@@ -277,11 +277,17 @@ function datapathConfiguration(
   };
 }
 
-function onDatapathEvent(event: DatapathEvent, guests: Guests, log: Logger): void {
+function onDatapathEvent(
+  event: DatapathEvent,
+  guests: Guests,
+  departures: Departures,
+  log: Logger,
+): void {
   log.debug(event, 'datapath event');
   if (event.event === 'guestPortReconnected')
-    guests
-      .wakeNetwork(event.guestId)
+    departures
+      .calm(event.guestId)
+      .then(() => guests.wakeNetwork(event.guestId))
       .catch((error: unknown) => log.warn({ reason: errorText(error) }, 'guest network not woken'));
 }
 

@@ -113,7 +113,7 @@ export class Arrivals implements GuestHostPort {
     const { guests, datapath, places, registry, netSocket } = this.#options;
     const { spec, epoch } = request;
     const at = { epoch, self: places().self.id, socket: netSocket(spec), held: true };
-    await datapath.setGuest(localSettings(spec, at));
+    await datapath.ensureGuest(localSettings(spec, at));
     await datapath.releasePort(spec.id);
     guests.activated(spec.id);
     // A home that handed the guest over itself knows already.
@@ -131,7 +131,8 @@ export class Arrivals implements GuestHostPort {
     // Only ever seen as an arrival: nothing of it stays. A guest of ours that is elsewhere stays in the list.
     if (journal.ownership(guestId).kind === 'unknown') store.remove(guestId);
     const record = registry.list().find((candidate) => candidate.guestId === guestId);
-    if (record !== undefined) await datapath.setGuest(anchoredSettings(record, places().self.id));
+    if (record !== undefined)
+      await datapath.ensureGuest(anchoredSettings(record, places().self.id));
     else if (arrival !== undefined) await datapath.removeGuest(guestId);
     this.#options.changed(guestId);
   }

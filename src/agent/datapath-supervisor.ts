@@ -106,32 +106,38 @@ export class DatapathSupervisor extends EventEmitter<SupervisorEvents> {
     await this.client.call('setGuest', settings);
   }
 
+  /** As `setGuest`, where nothing can be done about a datapath that has just died: the next one is told. */
+  async ensureGuest(settings: GuestSettings): Promise<void> {
+    await this.#sooner(() => this.setGuest(settings));
+  }
+
   async removeGuest(guestId: string): Promise<void> {
     if (!this.#guests.delete(guestId)) return;
     await this.client.call('removeGuest', { guestId });
   }
 
-  /** The port's QEMU runs the guest now. */
+  /** The port's QEMU runs the guest now. A datapath that has just died is told when it is back. */
   async releasePort(guestId: string): Promise<void> {
     const settings = this.#guests.get(guestId);
     if (settings?.port !== undefined)
       this.#guests.set(guestId, { ...settings, port: { ...settings.port, held: false } });
-    await this.client.call('releasePort', { guestId });
-  }
-
-  settingsOf(guestId: string): GuestSettings | undefined {
-    return this.#guests.get(guestId);
-  }
-
-  /** Remembers where a guest is after a switchover that the datapath already carried out. */
-  remember(settings: GuestSettings): void {
-    this.#guests.set(settings.guestId, settings);
+    await this.#sooner(() => this.client.call('releasePort', { guestId }));
   }
 
   /** Pushes the configuration again: peers have changed. */
   async configure(): Promise<void> {
     const { problems } = await this.client.call('configure', this.#options.configuration());
     for (const problem of problems) this.#options.log.warn(problem, 'datapath');
+  }
+
+  /** What could not be said now is said by `#pushAll` to the next datapath. */
+  async #sooner(action: () => Promise<unknown>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      if (!(error instanceof SojournError) || error.kind !== 'unreachable') throw error;
+      this.#options.log.warn({ reason: error.message }, 'the datapath will be told later');
+    }
   }
 
   async #connect(): Promise<void> {

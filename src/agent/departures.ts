@@ -27,6 +27,9 @@ import type { RegistryService } from './registry-service.ts';
 /** While in doubt the other place is asked again and again; a look for a session takes this long at most, ms. */
 const CONNECT_LIMIT_MS = 30_000;
 
+/** Phases of a handoff in which its guest runs here whatever happens. */
+const CALM: ReadonlySet<ApiProgress['phase']> = new Set(['preflight', 'prepare', 'disk', 'memory']);
+
 export interface Departure {
   readonly handoffId: string;
   readonly to: PlaceRef;
@@ -100,6 +103,16 @@ export class Departures {
       options.signal.removeEventListener('abort', stop);
       this.#end(spec, departure);
     }
+  }
+
+  /**
+   * Resolves when the guest may be stopped and continued at will: in a switchover that would stop the wrong guest, and
+   * after a seal a `cont` would run it twice.
+   */
+  async calm(guestId: string): Promise<void> {
+    const departure = this.#departures.get(guestId);
+    if (departure === undefined || CALM.has(departure.progress.phase)) return;
+    await departure.settled.promise;
   }
 
   /** Cancels the handoff under way; without effect from the seal on. @throws SojournError `no-handoff` */
@@ -235,17 +248,17 @@ export class Departures {
     const self = places.self.id;
     if (result.outcome === 'handed-over') {
       const { epoch } = result;
-      datapath.remember(departedSettings(spec, { epoch, self, place: to.id }));
+      await datapath.ensureGuest(departedSettings(spec, { epoch, self, place: to.id }));
       registry.locate(spec.home, spec.id, to.id, epoch);
       return;
     }
     registry.locate(spec.home, spec.id, self, result.epoch);
     if (result.guest === 'gone') {
       const record = registry.list().find(({ guestId }) => guestId === spec.id);
-      if (record !== undefined) await datapath.setGuest(anchoredSettings(record, self));
+      if (record !== undefined) await datapath.ensureGuest(anchoredSettings(record, self));
     } else {
       const at = { epoch: result.epoch, self, socket: netSocket(spec), held: false };
-      await datapath.setGuest(localSettings(spec, at));
+      await datapath.ensureGuest(localSettings(spec, at));
     }
     guests.emit('changed', spec.id);
   }

@@ -209,6 +209,7 @@ export class Guests extends EventEmitter<GuestEvents> {
   async wakeNetwork(guestId: string): Promise<void> {
     const live = this.#live.get(guestId);
     if (live === undefined || live.phase.kind !== 'running') return;
+    if ((await this.#statusOf(live)) !== 'running') return;
     await live.process.qmp.execute('stop');
     await live.process.qmp.execute('cont');
   }
@@ -352,17 +353,18 @@ export class Guests extends EventEmitter<GuestEvents> {
 
   async #phaseOf(live: LiveGuest, expected: LivePhase): Promise<LivePhase> {
     if (expected.kind === 'incoming') return expected;
-    const { status } = await live.process.qmp.query(
-      z.object({ status: z.string() }),
-      'query-status',
-    );
-    if (status === 'io-error')
+    if ((await this.#statusOf(live)) === 'io-error')
       return {
         kind: 'paused',
         reason: 'overlay-limit',
         detail: 'a disk could not be written; its overlay may have reached its limit',
       };
     return expected;
+  }
+
+  async #statusOf(live: LiveGuest): Promise<string> {
+    const query = z.object({ status: z.string() });
+    return (await live.process.qmp.query(query, 'query-status')).status;
   }
 
   async #bootFiles(spec: GuestSpec): Promise<{ kernelPath?: string; initrdPath?: string }> {
