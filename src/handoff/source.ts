@@ -77,6 +77,7 @@ class SourceHandoff {
   #attempting: Promise<unknown> = Promise.resolve();
   #journaling: Promise<void> = Promise.resolve();
   #asked = 0;
+  #decision: 'keep-here' | 'give-up-here' | undefined;
 
   constructor(options: SourceOptions) {
     this.#options = options;
@@ -94,7 +95,10 @@ class SourceHandoff {
       });
     signal?.addEventListener('abort', cancel, { once: true });
     guest?.qmp.closed.then(() => this.#dispatch({ type: 'guest-gone' }));
-    void this.#options.decision?.then((decision) => this.#dispatch({ type: 'decided', decision }));
+    void this.#options.decision?.then((decision) => {
+      this.#decision = decision;
+      this.#decide();
+    });
     this.#enter(step);
     if (signal?.aborted === true) cancel();
     return this.#result.promise.finally(() => signal?.removeEventListener('abort', cancel));
@@ -119,9 +123,17 @@ class SourceHandoff {
     }
     const started = effects.map((effect) => this.#carryOut(effect));
     const isEnd = (kind: SourceState['kind']) => kind === 'handed-over' || kind === 'stayed';
+    if (inDoubt) queueMicrotask(() => this.#decide());
     if (!isEnd(state.kind) || isEnd(before.kind)) return;
     this.#ended.abort();
     Promise.all(started).then(() => this.#finish(), this.#result.reject);
+  }
+
+  /** A decision counts from when the handoff is in doubt on. */
+  #decide(): void {
+    const decision = this.#decision;
+    if (decision === undefined || this.#state.kind !== 'sealed' || !this.#state.inDoubt) return;
+    this.#dispatch({ type: 'decided', decision });
   }
 
   async #finish(): Promise<void> {
