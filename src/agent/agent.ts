@@ -172,9 +172,10 @@ async function compose(
   });
 
   await machine.qemu().catch((error: unknown) => log.warn({ reason: errorText(error) }, 'no QEMU'));
-  let endDatapath = false;
+  /** An agent that does not come to be ready leaves nothing behind that was not there before, and needed by guests. */
+  let endDatapath = () => !datapath.adopted && guests.allLive().length === 0;
+  stack.defer(() => datapath.close(endDatapath()));
   await datapath.start();
-  stack.defer(() => datapath.close(endDatapath));
   await recover({
     self: places.self.id,
     ...{ store, journal, guests, departures, arrivals, registry, datapath, netSocket, log },
@@ -203,7 +204,7 @@ async function compose(
     } catch (error) {
       log.error({ err: error }, 'not everything in memory could be brought to disk');
     }
-    endDatapath = what === 'stop';
+    endDatapath = () => what === 'stop';
     await stack.disposeAsync();
     ended.resolve();
   };

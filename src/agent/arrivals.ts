@@ -1,7 +1,7 @@
 /** Guests that come to this place: the host's side of a handoff as the destination. */
 import type { Logger } from 'pino';
 import type { HandoffProgress, PlaceRef } from '../api/index.ts';
-import { SojournError } from '../common/index.ts';
+import { asClause, SojournError } from '../common/index.ts';
 import { compatibilityProblems } from '../guest/index.ts';
 import type { GuestSpec } from '../guest/spec.ts';
 import {
@@ -146,7 +146,9 @@ export class Arrivals implements GuestHostPort {
     const { machine, images, places, store } = this.#options;
     const here = places().self.name;
     const problems: { code: string; message: string; remedy: string }[] = [
-      ...compatibilityProblems(spec, await machine.capabilities(), { placeName: here }),
+      ...compatibilityProblems(spec, await machine.capabilities(spec.abi.accelerator), {
+        placeName: here,
+      }),
     ];
     for (const { digest } of blobsOf(spec.abi)) {
       try {
@@ -172,6 +174,10 @@ export class Arrivals implements GuestHostPort {
         message: `${here} has another guest named ${spec.name}`,
         remedy: 'Delete one of the two, or create the guest anew under another name',
       });
-    return problems.map((problem) => ({ ...problem, where: 'there' as const }));
+    return problems.map(({ message, ...problem }) => ({
+      ...problem,
+      message: asClause(message),
+      where: 'there' as const,
+    }));
   }
 }

@@ -44,6 +44,7 @@ export class DatapathSupervisor extends EventEmitter<SupervisorEvents> {
   #handle: DatapathHandle | undefined;
   #running: Promise<void> | undefined;
   #startedAt: Date | undefined;
+  #adopted = false;
   #reason = 'it has not been started yet';
 
   constructor(options: SupervisorOptions) {
@@ -72,6 +73,11 @@ export class DatapathSupervisor extends EventEmitter<SupervisorEvents> {
       await client.call('shutdown', { tap: 'remove' });
     await client?.close();
     await this.#running;
+  }
+
+  /** It ran before this agent did. */
+  get adopted(): boolean {
+    return this.#adopted;
   }
 
   get process(): { pid: number; since: Date } | { reason: string } {
@@ -145,7 +151,9 @@ export class DatapathSupervisor extends EventEmitter<SupervisorEvents> {
     const onEvent = (event: DatapathEvent) => this.emit('datapath', event);
     const qemu = await this.#options.qemu();
     const start = { directory, onEvent, ...(qemu === undefined ? {} : { qemu }) };
-    this.#handle = (await adoptDatapath(start)) ?? (await startDatapath(start));
+    const adopted = await adoptDatapath(start);
+    this.#adopted ||= adopted !== undefined;
+    this.#handle = adopted ?? (await startDatapath(start));
     this.#startedAt = new Date();
     log.info({ pid: this.#handle.record.process.pid }, 'datapath connected');
     await this.#pushAll();

@@ -4,7 +4,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { HandoffProgress as ApiProgress, PlaceRef } from '../api/index.ts';
-import { SojournError } from '../common/index.ts';
+import { asClause, SojournError } from '../common/index.ts';
 import { compatibilityProblems } from '../guest/index.ts';
 import type { GuestSpec } from '../guest/spec.ts';
 import {
@@ -225,10 +225,13 @@ export class Departures {
       journal,
       directory,
       wayBack: async () =>
-        compatibilityProblems(spec, await machine.capabilities(), {
-          placeName: `${places.self.name}, for the way back`,
+        compatibilityProblems(spec, await machine.capabilities(spec.abi.accelerator), {
+          placeName: places.self.name,
           memoryReserved: true,
-        }),
+        }).map(({ message, ...problem }) => ({
+          ...problem,
+          message: `it could not come back, because ${asClause(message)}`,
+        })),
       onProgress: (progress) => {
         departure.progress = toApiProgress(progress, departure.progress);
         departure.inDoubt = progress.phase === 'in-doubt';
@@ -341,7 +344,7 @@ function stayed(spec: GuestSpec, to: PlaceRef, result: HandoffResult): SojournEr
   return new SojournError({
     kind: cancelled ? 'cancelled' : 'requirement',
     code: reason?.code ?? 'handoff-failed',
-    message: `${spec.name} was not handed to ${to.name}: ${reason?.message ?? 'it failed'}; ${where}`,
+    message: `${spec.name} was not handed to ${to.name}: ${asClause(reason?.message ?? 'it failed')}; ${where}`,
     ...(cancelled
       ? {}
       : {
@@ -356,7 +359,7 @@ function notHere(spec: GuestSpec): SojournError {
     kind: 'conflict',
     code: 'guest-elsewhere',
     message: `${spec.name} is not at this place`,
-    remedy: 'See "sojourn guest list" for where it is',
+    remedy: `See "sojourn guest show ${spec.name}" for where it is`,
   });
 }
 

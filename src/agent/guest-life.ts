@@ -1,9 +1,9 @@
 /** What a person asks of a guest at this place: create, start, stop, delete, more room, a decision in doubt. */
 import { randomUUID } from 'node:crypto';
 import type { CallInput, RecoverAction } from '../api/index.ts';
-import { SojournError } from '../common/index.ts';
-import { freezeAbi } from '../guest/index.ts';
-import type { GuestSpec } from '../guest/spec.ts';
+import { asClause, SojournError } from '../common/index.ts';
+import { type AcceleratorVerdict, compatibilityProblems, freezeAbi } from '../guest/index.ts';
+import type { Accelerator, GuestSpec } from '../guest/spec.ts';
 import { blobsOf, type ImageStore } from '../images/index.ts';
 import type { DatapathSupervisor } from './datapath-supervisor.ts';
 import type { Departures } from './departures.ts';
@@ -39,16 +39,19 @@ export class GuestLife {
     this.#options = options;
   }
 
-  /** @throws SojournError `guest-exists`, `image-unknown`, `image-*`, `qemu-*`, `no-home-site`, `peer-unreachable` */
+  /** @throws SojournError `guest-exists`, `image-unknown`, `image-*`, `qemu-*`, `accelerator-unusable`, `no-home-site`, `peer-unreachable` */
   async create(request: CallInput<'guest.create'>): Promise<GuestSpec> {
     const { store, journal, images, machine, registry } = this.#options;
     if (store.list().some(({ spec }) => spec.name === request.name)) throw nameTaken(request.name);
     const image = await images.find(request.image);
     for (const { digest } of blobsOf(image)) await images.verify(digest);
     const [qemu, verdict] = [await machine.qemu(), await machine.verdict()];
+    const accelerator = request.accelerator ?? verdict.accelerator;
+    if (accelerator !== 'tcg' && accelerator !== verdict.accelerator)
+      throw acceleratorUnusable(accelerator, verdict);
     const { abi } = freezeAbi({
       qemu,
-      accelerator: request.accelerator ?? verdict.accelerator,
+      accelerator,
       boot: image.boot,
       disks: image.disks,
       vcpus: request.vcpus ?? image.defaults.vcpus,
@@ -89,7 +92,7 @@ export class GuestLife {
     return spec;
   }
 
-  /** @throws SojournError `guest-elsewhere`, `guest-in-doubt`, `already-running`, or as `Guests.start` */
+  /** @throws SojournError `guest-elsewhere`, `guest-in-doubt`, `already-running`, what this place lacks, or as `Guests.start` */
   async start(stored: StoredGuest): Promise<void> {
     const { guests, datapath, places, netSocket } = this.#options;
     const { spec } = stored;
@@ -99,8 +102,9 @@ export class GuestLife {
         kind: 'conflict',
         code: 'already-running',
         message: `${spec.name} is running already`,
-        remedy: 'See "sojourn guest show" for its state',
+        remedy: `See "sojourn guest show ${spec.name}" for its state`,
       });
+    await this.#requireAbleToRun(spec);
     const socket = netSocket(spec);
     await datapath.setGuest(
       localSettings(spec, { epoch, self: places.self.id, socket, held: false }),
@@ -124,7 +128,7 @@ export class GuestLife {
         kind: 'conflict',
         code: 'not-running',
         message: `${spec.name} is not running`,
-        remedy: 'Nothing needs to be done',
+        remedy: `See "sojourn guest show ${spec.name}" for its state`,
       });
     await guests.stop(spec.id, force);
     await this.#unmap(spec);
@@ -142,7 +146,7 @@ export class GuestLife {
           kind: 'conflict',
           code: 'guest-running',
           message: `${spec.name} is running`,
-          remedy: `Stop it with "sojourn guest stop ${spec.name}", or delete it with --force`,
+          remedy: `Stop it with "sojourn guest stop ${spec.name}", or delete it with "sojourn guest delete ${spec.name} --force"`,
         });
       await guests.stop(spec.id, true);
     }
@@ -200,6 +204,23 @@ export class GuestLife {
     await departure.settled.promise;
   }
 
+  /** Here as at a destination: better no start than a guest that is killed for want of memory. */
+  async #requireAbleToRun(spec: GuestSpec): Promise<void> {
+    const { machine, places } = this.#options;
+    const here = await machine.capabilities(spec.abi.accelerator);
+    // Room for the overlays is looked for where they will be, when they are made ready.
+    const options = { placeName: places.self.name, overlayBytes: 0 };
+    const problems = compatibilityProblems(spec, here, options);
+    const [first] = problems;
+    if (first === undefined) return;
+    throw new SojournError({
+      kind: 'requirement',
+      code: first.code,
+      message: `${spec.name} cannot run here: ${problems.map(({ message }) => asClause(message)).join('; ')}`,
+      remedy: problems.map(({ remedy }) => remedy).join('; '),
+    });
+  }
+
   #epochHere(spec: GuestSpec): number {
     const { journal, places } = this.#options;
     const ownership = journal.ownership(spec.id);
@@ -245,7 +266,7 @@ function nameTaken(name: string): SojournError {
     kind: 'conflict',
     code: 'guest-exists',
     message: `There is already a guest named ${name} here`,
-    remedy: 'Choose another name, or delete that guest',
+    remedy: `Choose another name, or delete that guest with "sojourn guest delete ${name}"`,
   });
 }
 
@@ -254,6 +275,22 @@ function notInDoubt(spec: GuestSpec): SojournError {
     kind: 'conflict',
     code: 'not-in-doubt',
     message: `Nothing about ${spec.name} is in doubt`,
-    remedy: 'See "sojourn guest show" for its state',
+    remedy: `See "sojourn guest show ${spec.name}" for its state`,
+  });
+}
+
+function acceleratorUnusable(
+  accelerator: Accelerator,
+  { kvm }: Pick<AcceleratorVerdict, 'kvm'>,
+): SojournError {
+  return new SojournError({
+    kind: 'requirement',
+    code: 'accelerator-unusable',
+    message:
+      accelerator === 'kvm'
+        ? `KVM cannot be used here: ${kvm.reason}`
+        : `The accelerator ${accelerator} cannot be used on this machine`,
+    remedy:
+      'Leave --accelerator out to create the guest with what works here; "sojourn doctor" tells more',
   });
 }

@@ -190,7 +190,8 @@ async function handOff(
     return { ...withPhases(summary), guest, from: places.self, to };
   }
   const { place: from } = await whereabouts.of(spec, ownership.place);
-  if (from.id === to.id || to.id !== places.self.id) throw notFromHere(spec.name, from, to);
+  if (from.id === to.id || to.id !== places.self.id)
+    throw notFromHere(spec.name, from, to, places.self.name);
   const session = await places.connected(from.id, context.signal);
   const stop = () => {
     peerCalls
@@ -293,7 +294,7 @@ function imageView(manifest: ImageManifest): ImageView {
   };
 }
 
-function notFromHere(guest: string, from: PlaceRef, to: PlaceRef): SojournError {
+function notFromHere(guest: string, from: PlaceRef, to: PlaceRef, here: string): SojournError {
   const there = from.id === to.id;
   return new SojournError({
     kind: 'conflict',
@@ -301,7 +302,7 @@ function notFromHere(guest: string, from: PlaceRef, to: PlaceRef): SojournError 
     message: there ? `${guest} is at ${to.name} already` : `${guest} is at ${from.name}, not here`,
     remedy: there
       ? 'Name another place; see "sojourn places"'
-      : `Bring it here first, or run the handoff at ${from.name}`,
+      : `Bring it here first with "sojourn handoff ${guest} --to ${here}", or run the handoff at ${from.name}`,
   });
 }
 
@@ -313,7 +314,7 @@ function notRunningHere({ name, state }: GuestView): SojournError {
     message: `${name} ${where}, and its console is where it runs`,
     remedy:
       state.kind === 'elsewhere'
-        ? `Open the console at ${state.place.name}`
+        ? `Run "sojourn guest console ${name}" at ${state.place.name}`
         : `Start it with "sojourn guest start ${name}"`,
   });
 }

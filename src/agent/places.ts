@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { networkInterfaces } from 'node:os';
 import type { Logger } from 'pino';
 import { type PlaceRef, type PlaceView, resolveReference } from '../api/index.ts';
-import { errorText, SojournError } from '../common/index.ts';
+import { asClause, asSojournError, errorText, SojournError } from '../common/index.ts';
 import {
   createInvite,
   type Identity,
@@ -122,14 +122,7 @@ export class Places extends EventEmitter<PlacesEvents> {
     try {
       return await dialer.connected({ timeoutMs: CONNECT_PATIENCE_MS, signal });
     } catch (error) {
-      if (error instanceof SojournError && error.kind !== 'unreachable') throw error;
-      throw new SojournError({
-        kind: 'unreachable',
-        code: 'peer-unreachable',
-        message: `${peer.name} cannot be reached: ${errorText(error)}`,
-        remedy: `Check the network here, and that the agent on ${peer.name} is running`,
-        cause: error,
-      });
+      throw namingPlace(asSojournError(error), peer.name);
     }
   }
 
@@ -279,6 +272,25 @@ export class Places extends EventEmitter<PlacesEvents> {
         this.#options.log.warn({ peer: session.peer, reason: errorText(error) }, 'not described'),
       );
   }
+}
+
+/** What the transport knows only as "the other place" has a name here. */
+function namingPlace(error: SojournError, name: string): SojournError {
+  const { kind, code, message, cause } = error;
+  const named = message.replace(/\bthe other place\b/gi, name);
+  if (code === 'peer-not-pinned')
+    return new SojournError({
+      kind,
+      code,
+      message: `Something else answers in the place of ${name}: ${asClause(named)}`,
+      remedy: `Do not go on unless ${name} was set up anew; if it was, run "sojourn places forget ${name}" and pair with it again`,
+      cause,
+    });
+  const remedy =
+    kind === 'unreachable'
+      ? `Check the network here, and that the agent on ${name} is running`
+      : error.remedy;
+  return new SojournError({ kind, code, message: named, remedy, cause });
 }
 
 function notPaired(name: string): SojournError {

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { SojournError } from '../common/index.ts';
 import { type Greeting, PROTOCOL_VERSION } from './protocol.ts';
 
@@ -9,7 +10,7 @@ export function ofConnection(path: string, cause: NodeJS.ErrnoException): Sojour
       return new SojournError({
         kind: 'unreachable',
         code: 'agent-not-running',
-        message: `No agent is running for the state directory of ${path}`,
+        message: `No agent is running for the state directory ${dirname(path)}`,
         remedy:
           'Start one with "sojourn agent --profile device", or name its directory with --state',
         cause,

@@ -8,7 +8,7 @@ import type { QemuCapabilities } from './probe.ts';
 
 export interface PlaceOptions {
   readonly qemu: QemuCapabilities;
-  readonly verdict: AcceleratorVerdict;
+  readonly verdict: Pick<AcceleratorVerdict, 'accelerator'>;
   /** Where overlays on disk are kept. */
   readonly diskDirectory: string;
   readonly environment: Readonly<Record<string, string | undefined>>;

@@ -87,7 +87,10 @@ export class PeerDialer extends EventEmitter<{ status: [status: DialerStatus] }>
     this.#session?.lose();
   }
 
-  /** A connected session. Errors: why there is none when the time is over; `dial-cancelled`. */
+  /**
+   * A connected session; whoever asks does not wait for the back-off. Errors: why there is none when the time is
+   * over, or at once when the other side says no; `dial-cancelled`.
+   */
   async connected(options: { timeoutMs: number; signal?: AbortSignal }): Promise<Session> {
     const deadline = AbortSignal.timeout(options.timeoutMs);
     const stop = AbortSignal.any(
@@ -95,6 +98,7 @@ export class PeerDialer extends EventEmitter<{ status: [status: DialerStatus] }>
         ? [deadline, options.signal, this.#stop.signal]
         : [deadline, this.#stop.signal],
     );
+    if (this.#status.state === 'waiting') this.#hurry.abort();
     for (;;) {
       if (this.#session?.state === 'connected') return this.#session;
       if (options.signal?.aborted || this.#stop.signal.aborted) throw dialCancelled();
@@ -108,6 +112,8 @@ export class PeerDialer extends EventEmitter<{ status: [status: DialerStatus] }>
         this.once('status', done);
         stop.addEventListener('abort', done, { once: true });
       });
+      if (this.#status.state === 'waiting' && isFinal(this.#status.lastError))
+        throw this.#status.lastError;
     }
   }
 
@@ -223,7 +229,7 @@ export class PeerDialer extends EventEmitter<{ status: [status: DialerStatus] }>
 
   async #wait(error: SojournError | undefined, hurry: AbortSignal): Promise<void> {
     const policy = this.#session === undefined ? IDLE_BACKOFF : RESUME_BACKOFF;
-    const final = error?.kind === 'refused' || error?.kind === 'requirement';
+    const final = error !== undefined && isFinal(error);
     const backoff = backoffMs(policy, this.#failures, Math.random());
     const waitMs = final && this.#session === undefined ? REFUSED_WAIT_MS : backoff;
     if (error !== undefined) this.#setStatus({ state: 'waiting', lastError: error, waitMs });
@@ -241,6 +247,11 @@ export class PeerDialer extends EventEmitter<{ status: [status: DialerStatus] }>
     this.#status = status;
     this.emit('status', status);
   }
+}
+
+/** To ask again soon would give the same answer. */
+function isFinal({ kind }: SojournError): boolean {
+  return kind === 'refused' || kind === 'requirement';
 }
 
 async function disconnected(session: Session): Promise<void> {

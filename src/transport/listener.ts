@@ -3,6 +3,7 @@
  * its session, anybody else may do nothing but redeem an invite. Nothing a stranger sends takes the
  * listener down or costs more than admission.ts allows.
  */
+
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { errorText, SojournError } from '../common/index.ts';
@@ -15,7 +16,7 @@ import { type InviteStore, type PairedPlace, redeemInvite } from './invite.ts';
 import { Session, type SessionTimings } from './session.ts';
 import { lost, notPaired, replaced, stale } from './session-errors.ts';
 import { ALPN_SESSION, peerIdOf, tlsServerOptions } from './tls.ts';
-import { parsePeerJson, protocolViolation } from './wire-error.ts';
+import { parsePeerJson, protocolViolation } from './violation.ts';
 
 export interface ListenerOptions {
   readonly identity: Identity;
@@ -206,12 +207,23 @@ export class PeerListener {
   }
 }
 
-function listenFailed(address: { host?: string; port: number }, cause: Error): SojournError {
+const LISTEN_FAILURES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program uses it',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  EACCES: 'this user may not use it',
+};
+
+function listenFailed(
+  address: { host?: string; port: number },
+  cause: NodeJS.ErrnoException,
+): SojournError {
+  const where = address.host === undefined ? '' : ` of ${address.host}`;
+  const why = LISTEN_FAILURES[cause.code ?? ''] ?? cause.message;
   return new SojournError({
     kind: 'requirement',
     code: 'listen-failed',
-    message: `Port ${address.port} cannot be listened on: ${cause.message}`,
-    remedy: 'Choose another port, or stop what uses this one',
+    message: `Port ${address.port}${where} cannot be listened on: ${why}`,
+    remedy: 'Choose another with --listen, or stop what uses this one',
     cause,
   });
 }
