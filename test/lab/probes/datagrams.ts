@@ -18,9 +18,11 @@ const ECHO_PORT = 7;
 const CONTROL_PORT = 7003;
 /** Bytes of a numbered datagram. */
 const ECHO_BYTES = 64;
-const CHUNK = 2000;
+/** To IPv4 and IPv6 in turn: the guest sends one a millisecond in all. */
+const STREAM_SPACING_US = 2000;
+const CHUNK = 1000;
 /** So many datagrams before the end of a chunk the next one is asked for. */
-const OVERLAP = 300;
+const OVERLAP = 150;
 const ORDER_AGAIN_MS = 1000;
 /** A burst this long is noted: timers of Node are 1 ms wide, so one or two are usual. */
 const LATE = 4;
@@ -110,7 +112,12 @@ class Streams {
     this.#log.write(`order ${nanoseconds()} ${chunk} ${CHUNK}`);
     const ask = (): void => {
       if (answered) return;
-      socket.send(`stream-to ${CHUNK} 1000`, CONTROL_PORT, this.#target.address, () => {});
+      socket.send(
+        `stream-to ${CHUNK} ${STREAM_SPACING_US}`,
+        CONTROL_PORT,
+        this.#target.address,
+        () => {},
+      );
       const timer = setTimeout(ask, ORDER_AGAIN_MS);
       this.#timers.add(timer);
     };
