@@ -11,6 +11,7 @@ import { rm } from 'node:fs/promises';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { SojournError } from '../common/index.ts';
 import { Coalesce } from './coalesce.ts';
 import { drainedOrClosed } from './drained.ts';
 import type { ChannelPort } from './ports.ts';
@@ -102,7 +103,7 @@ export async function relayToDestination(channel: ChannelPort, path: string): Pr
     await once(socket, 'connect');
     // What goes wrong from here on ends the pumps.
     socket.on('error', () => undefined);
-    const back = pipeline(socket as Readable, channel as Writable);
+    const back = pipeline(said(socket), channel as Writable);
     const forth = pipeline(
       channel as Readable,
       new Coalesce(),
@@ -115,6 +116,21 @@ export async function relayToDestination(channel: ChannelPort, path: string): Pr
     throw error;
   } finally {
     socket.destroy();
+  }
+}
+
+/** What a QEMU says; its death has a name that both places can tell a person. */
+async function* said(socket: Readable): AsyncGenerator<Buffer> {
+  try {
+    yield* socket;
+  } catch (cause) {
+    throw new SojournError({
+      kind: 'refused',
+      code: 'destination-qemu-ended',
+      message: 'the QEMU of the arriving guest ended',
+      remedy: 'See its log at the place where the guest was to arrive, and try again',
+      cause,
+    });
   }
 }
 
