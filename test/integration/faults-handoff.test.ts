@@ -1,0 +1,39 @@
+/**
+ * `kill -9` in the middle of a handoff, on real parts: the guest ends in exactly one place, and loses nothing. A choice of
+ * what faults-matrix.slow.test.ts does in full.
+ */
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Side } from './agent-place.ts';
+import { handOffInto, kill, type Phase, type Victim } from './faults.ts';
+import { expectClear, GUEST, SharedPlaces } from './two-places.ts';
+
+const shared = new SharedPlaces();
+afterAll(() => shared.close());
+
+const CASES: readonly [from: Side, phase: Phase, victim: Victim, end: Side | undefined][] = [
+  ['device', 'prepare', 'destination agent', 'device'],
+  ['device', 'disk', 'source datapath', undefined],
+  ['device', 'memory', 'destination QEMU', 'device'],
+  ['device', 'memory', 'source agent', 'device'],
+  ['device', 'switchover', 'source agent', undefined],
+  ['device', 'switchover', 'destination datapath', undefined],
+  ['device', 'seal', 'destination agent', undefined],
+  ['device', 'seal', 'source datapath', 'site'],
+  ['site', 'switchover', 'destination QEMU', 'site'],
+  ['site', 'switchover', 'source datapath', undefined],
+  ['site', 'seal', 'source agent', undefined],
+  ['site', 'seal', 'destination QEMU', 'site'],
+];
+
+describe('in a handoff', () => {
+  it.each(CASES)('from the %s, phase %s: the %s dies', async (from, phase, victim, end) => {
+    const places = await shared.at(from);
+    const handoff = await handOffInto(places, from, phase);
+    await kill(places, from, victim);
+    expectClear(await handoff.outcome);
+
+    const where = await places.expectOneGuest();
+    if (end !== undefined) expect(where).toBe(end);
+    expect((await places.place(where).guest(GUEST))?.state.kind).toBe('running');
+  });
+});

@@ -1,0 +1,275 @@
+/**
+ * A device and a site with their agents, a running demo guest, a link between them that can be spoilt, and a witness:
+ * what the tests of faults begin with. Everything that can be asked of the guest afterwards is in `expectOneGuest`.
+ */
+import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+import type { GuestState, HandoffResult, Status } from '../../src/api/index.ts';
+import { SojournError } from '../../src/common/index.ts';
+import { ADDRESSES, Lab, type LabOptions } from '../lab/index.ts';
+import { AgentPlace, type Side, within } from './agent-place.ts';
+import { Witness } from './witness.ts';
+
+const DEMO_IMAGE = fileURLToPath(new URL('../../.cache/demo-guest/current', import.meta.url));
+export const GUEST = 'wanderer';
+const MEMORY = '256M';
+const BOOT_DEADLINE_MS = 60_000;
+const HANDOFF_DEADLINE_MS = 60_000;
+const GOOD_LINK = { rateBitsPerSecond: 100e6, delayMs: 5 };
+/** What the acceptance gives: after everything has been started again. */
+export const SETTLE_DEADLINE_MS = 30_000;
+
+/** States of the source's machine (`src/handoff/source-machine.ts`), told in its log. */
+export type SourceStage =
+  | 'preparing'
+  | 'disks'
+  | 'memory'
+  | 'switching'
+  | 'sealing'
+  | 'sealed'
+  | 'releasing';
+
+export type Outcome =
+  | { readonly kind: 'handed-over'; readonly result: HandoffResult }
+  | { readonly kind: 'failed'; readonly error: Error };
+
+export interface RunningHandoff {
+  /** Resolves as soon as the source says that it has entered the stage; rejects when it ends before. */
+  reached(stage: SourceStage): Promise<void>;
+  readonly outcome: Promise<Outcome>;
+}
+
+export class TwoPlaces {
+  readonly lab: Lab;
+  readonly device: AgentPlace;
+  readonly site: AgentPlace;
+  #witness: Witness | undefined;
+
+  private constructor(lab: Lab) {
+    this.lab = lab;
+    const logs = process.env.SOJOURN_TEST_LOGS ?? lab.directory;
+    this.device = new AgentPlace({ lab, side: 'device', name: 'laptop', flags: [], logs });
+    this.site = new AgentPlace({
+      ...{ lab, side: 'site', name: 'cloud', logs },
+      flags: [
+        ...['--listen', '0.0.0.0:7420', '--advertise', ADDRESSES.site4, '--tap', 'sojourn0'],
+        ...['--hoa4', ADDRESSES.hoaPrefix4, '--hoa6', ADDRESSES.hoaPrefix6],
+      ],
+    });
+  }
+
+  /** A guest that runs on the device and has reported to the witness. */
+  static async create(options: LabOptions = {}): Promise<TwoPlaces> {
+    const lab = await Lab.create({ up: GOOD_LINK, down: GOOD_LINK, ...options });
+    const places = new TwoPlaces(lab);
+    try {
+      await places.#build();
+      return places;
+    } catch (error) {
+      await places.close();
+      throw error;
+    }
+  }
+
+  get witness(): Witness {
+    if (this.#witness === undefined) throw new Error('there is no witness');
+    return this.#witness;
+  }
+
+  /** Listens anew: what the guest said until now, before it was stopped, does not count any more. */
+  async newWitness(): Promise<Witness> {
+    await this.#witness?.close();
+    this.#witness = undefined;
+    const address = await this.#address();
+    this.#witness = await Witness.start(this.lab.correspondent, address, BOOT_DEADLINE_MS);
+    return this.#witness;
+  }
+
+  place(side: Side): AgentPlace {
+    return this[side];
+  }
+
+  other(side: Side): AgentPlace {
+    return side === 'device' ? this.site : this.device;
+  }
+
+  /** Begins to hand the guest over from `from` to the other place. */
+  handOff(from: Side, signal?: AbortSignal): RunningHandoff {
+    const source = this.place(from);
+    const to = this.other(from).name;
+    const outcome = source.api
+      .call('handoff.start', { guest: GUEST, to }, signal === undefined ? {} : { signal })
+      .then(
+        (result): Outcome => ({ kind: 'handed-over', result }),
+        (error: Error): Outcome => ({ kind: 'failed', error }),
+      );
+    const stages = new Map<string, PromiseWithResolvers<void>>();
+    const stage = (name: string) => {
+      const known = stages.get(name) ?? Promise.withResolvers<void>();
+      known.promise.catch(() => undefined);
+      stages.set(name, known);
+      return known;
+    };
+    const take = (line: { msg: string; to?: unknown }) => {
+      if (line.msg === 'handoff, source') stage(`${line.to}`).resolve();
+    };
+    source.on('line', take);
+    void outcome.then((end) => {
+      source.off('line', take);
+      const why = end.kind === 'failed' ? end.error.message : end.kind;
+      for (const { reject } of stages.values()) reject(new Error(`it ended before: ${why}`));
+    });
+    return {
+      outcome: within(outcome, HANDOFF_DEADLINE_MS, 'the handoff to end'),
+      reached: (name) => within(stage(name).promise, HANDOFF_DEADLINE_MS, `stage ${name}`),
+    };
+  }
+
+  /** Hands the guest over, and expects that to work. */
+  async move(from: Side): Promise<HandoffResult> {
+    const outcome = await this.handOff(from).outcome;
+    if (outcome.kind === 'failed') throw outcome.error;
+    return outcome.result;
+  }
+
+  /**
+   * Resolves with where the guest runs, when one status says that it runs there and the other says so too. Both agents
+   * have to be up.
+   */
+  async settled(deadlineMs = SETTLE_DEADLINE_MS): Promise<Side> {
+    const seen: Partial<Record<Side, GuestState>> = {};
+    const found = Promise.withResolvers<Side>();
+    const stop = new AbortController();
+    const take = (side: Side) => (status: Status) => {
+      const { device, site } = this;
+      seen[side] = status.guests.find(({ name }) => name === GUEST)?.state ?? ABSENT;
+      if (!status.datapath.running) seen[side] = undefined;
+      if (runsThere(seen.device, seen.site, device.name)) found.resolve('device');
+      if (runsThere(seen.site, seen.device, site.name)) found.resolve('site');
+    };
+    for (const side of ['device', 'site'] as const) this.place(side).watch(take(side), stop.signal);
+    try {
+      return await within(found.promise, deadlineMs, 'the guest to be in one place');
+    } catch (error) {
+      throw new Error(`${error}; the statuses say ${JSON.stringify(seen)}`);
+    } finally {
+      stop.abort();
+    }
+  }
+
+  /**
+   * The guest runs in exactly one place, both statuses say so, its QEMU there is the only one, it still reports, nothing
+   * it ever said came from a second or an older copy, and its disk has every record. Returns where.
+   */
+  async expectOneGuest(deadlineMs = SETTLE_DEADLINE_MS): Promise<Side> {
+    const where = await this.settled(deadlineMs);
+    await this.witness.next(5, deadlineMs);
+    await this.witness.nextRecords(1, deadlineMs);
+    expect(await this.witness.recordProblem()).toBeUndefined();
+    expect(this.witness.problems).toEqual([]);
+    expect(this.place(where).guestPids()).toHaveLength(1);
+    expect(this.other(where).guestPids()).toEqual([]);
+    return where;
+  }
+
+  /** A good link, both agents up, the guest at `side`, a witness that knows nothing of what happened before. */
+  async ready(side: Side): Promise<void> {
+    await this.lab.link.set({ ...GOOD_LINK, state: 'up' });
+    for (const place of [this.device, this.site]) if (!place.isUp) await place.start();
+    const where = await this.settled();
+    if (where !== side) await this.move(where);
+    await this.newWitness();
+  }
+
+  /** Resolves when the status of the guest at that place is as wanted. */
+  async stateAt<Kind extends GuestState['kind']>(
+    side: Side,
+    kind: Kind,
+    deadlineMs = SETTLE_DEADLINE_MS,
+  ): Promise<GuestState & { kind: Kind }> {
+    const found = Promise.withResolvers<GuestState & { kind: Kind }>();
+    const stop = new AbortController();
+    this.place(side).watch((status) => {
+      const state = status.guests.find(({ name }) => name === GUEST)?.state;
+      if (state?.kind === kind) found.resolve(state as GuestState & { kind: Kind });
+    }, stop.signal);
+    try {
+      return await within(found.promise, deadlineMs, `${kind} at the ${side}`);
+    } finally {
+      stop.abort();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.device.close();
+    this.site.close();
+    await this.#witness?.close();
+    await this.lab.close();
+  }
+
+  async #build(): Promise<void> {
+    const { device, site } = this;
+    await Promise.all(
+      [device, site].map(async (place) => {
+        await place.start();
+        await place.api.call('image.import', { path: DEMO_IMAGE });
+      }),
+    );
+    const { invite } = await site.api.call('place.invite', {});
+    await device.api.call('place.pair', { invite });
+    await device.sojourn('guest', 'create', GUEST, ...['--image', 'demo', '--memory', MEMORY]);
+    await device.api.call('guest.start', { guest: GUEST });
+    await this.newWitness();
+  }
+
+  async #address(): Promise<string> {
+    const guest = await this.device.guest(GUEST);
+    if (guest === undefined) throw new Error('the device does not know the guest');
+    return guest.network.hoa4;
+  }
+}
+
+/** A handoff that failed says so in words for a person, and does not take itself for a defect. */
+export function expectClear(outcome: Outcome): void {
+  if (outcome.kind === 'handed-over') return;
+  const { error } = outcome;
+  expect(error, error.message).toBeInstanceOf(SojournError);
+  if (error instanceof SojournError) expect(error.kind, error.line).not.toBe('internal');
+}
+
+/** A place that has never had the guest, or has it no more, says nothing about it. */
+const ABSENT = {
+  kind: 'elsewhere',
+  since: '',
+  place: { id: '', name: '' },
+  there: 'unknown',
+} as const;
+
+function runsThere(here: GuestState | undefined, there: GuestState | undefined, name: string) {
+  if (here?.kind !== 'running' || there?.kind !== 'elsewhere') return false;
+  return there === ABSENT || (there.place.name === name && there.there === 'running');
+}
+
+/** One pair of places for the tests of a file: each begins where it wants to, whatever the one before it left. */
+export class SharedPlaces {
+  #places: TwoPlaces | undefined;
+
+  async at(side: Side): Promise<TwoPlaces> {
+    try {
+      await this.#places?.ready(side);
+    } catch {
+      // The test before this one has failed and told why.
+      await this.close();
+    }
+    if (this.#places === undefined) {
+      this.#places = await TwoPlaces.create();
+      await this.#places.ready(side);
+    }
+    return this.#places;
+  }
+
+  async close(): Promise<void> {
+    await this.#places?.close();
+    this.#places = undefined;
+  }
+}
