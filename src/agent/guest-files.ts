@@ -2,6 +2,7 @@
  * Where the files of one guest are at this place, and which of them is the newest state of its disks.
  *
  *   guests/<id>/diskN.qcow2      durable: the overlay itself, or the last persisted copy of the one in memory
+ *   guests/<id>/uefi-variables.fd   what a UEFI guest has told its firmware to remember
  *   <tmpfs>/<place>/<id>/diskN.qcow2   overlay in memory; while it exists it is newer than the durable copy
  */
 import { createHash } from 'node:crypto';
@@ -10,6 +11,8 @@ import { join } from 'node:path';
 import {
   copyOverlay,
   createOverlay,
+  createVariables,
+  type Firmware,
   memoryDirectory,
   overlayUsage,
   type PersistDisk,
@@ -72,6 +75,19 @@ export class GuestFiles {
       disks.push({ name: disk.name, ...place });
     }
     return disks;
+  }
+
+  /** The guest's own UEFI variables: what it has kept here, else those of a new machine. Returns their path. */
+  async prepareVariables(
+    spec: GuestSpec,
+    firmware: Firmware,
+    content: 'kept' | 'empty',
+  ): Promise<string> {
+    const directory = this.directory(spec);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const path = join(directory, 'uefi-variables.fd');
+    if (content === 'empty' || !(await exists(path))) await createVariables(firmware, path);
+    return path;
   }
 
   /** Copies the overlays in memory of a running guest to disk, as of one moment, while it goes on. */

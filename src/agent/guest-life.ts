@@ -2,7 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import type { CallInput, RecoverAction } from '../api/index.ts';
 import { asClause, SojournError } from '../common/index.ts';
-import { type AcceleratorVerdict, compatibilityProblems, freezeAbi } from '../guest/index.ts';
+import {
+  type AcceleratorVerdict,
+  compatibilityProblems,
+  findFirmware,
+  freezeAbi,
+} from '../guest/index.ts';
 import type { Accelerator, GuestSpec } from '../guest/spec.ts';
 import { blobsOf, type ImageStore } from '../images/index.ts';
 import type { DatapathSupervisor } from './datapath-supervisor.ts';
@@ -39,7 +44,7 @@ export class GuestLife {
     this.#options = options;
   }
 
-  /** @throws SojournError `guest-exists`, `image-unknown`, `image-*`, `qemu-*`, `accelerator-unusable`, `no-home-site`, `peer-unreachable` */
+  /** @throws SojournError `guest-exists`, `image-unknown`, `image-*`, `qemu-*`, `accelerator-unusable`, `firmware-missing`, `no-home-site`, `peer-unreachable` */
   async create(request: CallInput<'guest.create'>): Promise<GuestSpec> {
     const { store, journal, images, machine, registry } = this.#options;
     if (store.list().some(({ spec }) => spec.name === request.name)) throw nameTaken(request.name);
@@ -53,6 +58,7 @@ export class GuestLife {
       qemu,
       accelerator,
       boot: image.boot,
+      firmware: await findFirmware(qemu.architecture),
       disks: image.disks,
       vcpus: request.vcpus ?? image.defaults.vcpus,
       memoryMiB: request.memoryMiB ?? image.defaults.memoryMiB,

@@ -18,6 +18,7 @@ import {
 import type { DiskRuntime } from '../guest/runtime.ts';
 import type { GuestSpec } from '../guest/spec.ts';
 import type { ImageStore } from '../images/index.ts';
+import { bootFiles } from './boot-files.ts';
 import type { GuestFiles } from './guest-files.ts';
 import type { Machine } from './machine.ts';
 import type { GuestStore, StoredGuest } from './state/guest-store.ts';
@@ -245,7 +246,7 @@ export class Guests extends EventEmitter<GuestEvents> {
   async #launch(spec: GuestSpec, content: 'kept' | 'empty', incoming: boolean): Promise<LiveGuest> {
     const { store, files, machine } = this.#parts;
     const { binary } = await machine.qemu();
-    const boot = await this.#bootFiles(spec);
+    const boot = await bootFiles(spec, content, this.#parts);
     const disks = await files.prepare(spec, content);
     const stored = store.find(spec.id);
     const since = new Date();
@@ -365,18 +366,6 @@ export class Guests extends EventEmitter<GuestEvents> {
   async #statusOf(live: LiveGuest): Promise<string> {
     const query = z.object({ status: z.string() });
     return (await live.process.qmp.query(query, 'query-status')).status;
-  }
-
-  async #bootFiles(spec: GuestSpec): Promise<{ kernelPath?: string; initrdPath?: string }> {
-    const { boot } = spec.abi;
-    const { images } = this.#parts;
-    if (boot.kind !== 'kernel') return {};
-    await images.verify(boot.kernel.digest);
-    if (boot.initrd !== undefined) await images.verify(boot.initrd.digest);
-    return {
-      kernelPath: images.path(boot.kernel.digest),
-      ...(boot.initrd === undefined ? {} : { initrdPath: images.path(boot.initrd.digest) }),
-    };
   }
 
   #processOptions(spec: GuestSpec): { qmpLog?: (entry: QmpLogEntry) => void } {

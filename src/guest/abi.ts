@@ -1,11 +1,13 @@
 /** Freezes what a guest is, from what this place can do (DESIGN, "Guest ABI"). */
 import { randomBytes } from 'node:crypto';
 import { SojournError } from '../common/index.ts';
+import { FIRMWARE_REMEDY } from './firmware.ts';
 import { type Migratability, migratability } from './migratability.ts';
 import { type Architecture, type QemuCapabilities, versionText } from './probe.ts';
 import {
   type Accelerator,
   type BootSource,
+  type FirmwareSize,
   type GuestAbi,
   type GuestDisk,
   guestAbi,
@@ -22,6 +24,8 @@ export interface FreezeOptions {
   readonly qemu: QemuCapabilities;
   readonly accelerator: Accelerator;
   readonly boot: BootSource;
+  /** UEFI firmware of this place, the most wanted first. */
+  readonly firmware: readonly FirmwareSize[];
   readonly disks: readonly GuestDisk[];
   readonly vcpus: number;
   readonly memoryMiB: number;
@@ -37,7 +41,7 @@ export interface FrozenAbi {
   readonly migratability: Migratability;
 }
 
-/** Throws SojournError: `machine-type-missing`, `cpu-model-missing`. */
+/** Throws SojournError: `machine-type-missing`, `cpu-model-missing`, `firmware-missing`. */
 export function freezeAbi(options: FreezeOptions): FrozenAbi {
   const { qemu, accelerator } = options;
   const abi = guestAbi.parse({
@@ -48,7 +52,7 @@ export function freezeAbi(options: FreezeOptions): FrozenAbi {
     cpu: chooseCpu(qemu, options.cpu),
     vcpus: options.vcpus,
     memoryMiB: options.memoryMiB,
-    boot: options.boot,
+    boot: freezeBoot(options),
     disks: options.disks,
     mac: options.mac ?? randomMac(),
   });
@@ -98,6 +102,18 @@ function chooseCpu(qemu: QemuCapabilities, wanted: string | undefined): string {
     code: 'cpu-model-missing',
     message: `This machine cannot run the CPU model ${wishes.join(' or ')} under ${qemu.cpuAccelerator}`,
     remedy: 'Choose a CPU model that "qemu-system-x86_64 -cpu help" lists and this host supports',
+  });
+}
+
+function freezeBoot({ boot, firmware }: FreezeOptions): GuestAbi['boot'] {
+  if (boot.kind !== 'uefi') return boot;
+  const [best] = firmware;
+  if (best !== undefined) return { kind: 'uefi', firmware: best };
+  throw new SojournError({
+    kind: 'requirement',
+    code: 'firmware-missing',
+    message: 'The image boots by UEFI, and this machine has no UEFI firmware for QEMU',
+    remedy: `Install ${FIRMWARE_REMEDY}`,
   });
 }
 

@@ -122,10 +122,12 @@ function boot(abi: GuestAbi, runtime: GuestRuntime): string[] {
       return [];
     case 'uefi': {
       if (runtime.firmware === undefined) throw unfit('the UEFI firmware');
-      const { codePath, variablesPath } = runtime.firmware;
+      const { codePath, codeFormat, variablesPath } = runtime.firmware;
+      const code = { driver: codeFormat, 'read-only': true, file: file(codePath, true) };
+      const variables = { driver: 'raw', file: file(variablesPath, false) };
       return [
-        ...blockdev({ ...file(codePath, true), 'node-name': 'firmware-code', 'read-only': true }),
-        ...blockdev({ ...file(variablesPath, false), 'node-name': 'firmware-variables' }),
+        ...blockdev({ ...code, 'node-name': 'firmware-code' }),
+        ...blockdev({ ...variables, 'node-name': 'firmware-variables' }),
       ];
     }
   }

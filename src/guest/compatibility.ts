@@ -4,9 +4,10 @@
  */
 import { z } from 'zod';
 import { machineVersion, splitCpu } from './abi.ts';
+import { FIRMWARE_REMEDY, isSameFirmwareSize } from './firmware.ts';
 import { migratability } from './migratability.ts';
 import { compareVersions, MINIMUM_QEMU, versionText } from './probe.ts';
-import { accelerator, type GuestSpec } from './spec.ts';
+import { accelerator, firmwareSize, type GuestSpec } from './spec.ts';
 
 /** What a place tells about itself before a handoff. Crosses the peer protocol. */
 export const placeCapabilities = z.object({
@@ -19,6 +20,8 @@ export const placeCapabilities = z.object({
   cpuFeatures: z.array(z.string().max(64)).max(2000),
   /** Accelerators proven to work. */
   accelerators: z.array(accelerator).max(8),
+  /** UEFI firmware that is installed. */
+  firmware: z.array(firmwareSize).max(32),
   /** Memory that a new guest may take, MiB. */
   memoryAvailableMiB: z.int().nonnegative(),
   /** Room for overlays in memory and on disk, bytes. */
@@ -57,6 +60,7 @@ export function compatibilityProblems(
   return [
     ...machineProblems(spec, place, options),
     ...cpuProblems(spec, place, options),
+    ...firmwareProblems(spec, place, options),
     ...roomProblems(spec, place, options),
   ];
 }
@@ -141,6 +145,28 @@ function cpuProblems(
       code: 'cpu-feature-missing',
       message: `The processor at ${placeName} lacks ${missing.join(', ')}, which this guest was created with`,
       remedy: `Choose a place with a newer processor, or create the guest without ${missing.join(', ')}`,
+    },
+  ];
+}
+
+function firmwareProblems(
+  { abi }: Pick<GuestSpec, 'abi'>,
+  place: PlaceCapabilities,
+  { placeName }: CompatibilityOptions,
+): Problem[] {
+  if (abi.boot.kind !== 'uefi' || place.architecture !== abi.architecture) return [];
+  const { firmware } = abi.boot;
+  if (place.firmware.some((one) => isSameFirmwareSize(one, firmware))) return [];
+  const has = place.firmware.length > 0;
+  return [
+    {
+      code: has ? 'firmware-differs' : 'firmware-missing',
+      message: has
+        ? `The UEFI firmware at ${placeName} is not of the size that this guest was created with (${firmware.codeBytes} and ${firmware.variablesBytes} bytes)`
+        : `${placeName} has no UEFI firmware for QEMU, which this guest boots by`,
+      remedy: has
+        ? `Install the build of ${FIRMWARE_REMEDY} at ${placeName} that the place has where the guest was created`
+        : `Install ${FIRMWARE_REMEDY} at ${placeName}`,
     },
   ];
 }

@@ -31,6 +31,14 @@ export {
   raiseOverlayLimit,
   removeOverlay,
 } from './disks/index.ts';
+export {
+  createVariables,
+  FIRMWARE_REMEDY,
+  type Firmware,
+  type FirmwareFiles,
+  findFirmware,
+  isSameFirmwareSize,
+} from './firmware.ts';
 export { type ClockOptions, type ClockResult, correctClock } from './guest-agent.ts';
 export {
   GuestProcess,

@@ -4,6 +4,7 @@ import { SojournError } from '../common/index.ts';
 import type { AcceleratorVerdict } from './accelerator.ts';
 import type { PlaceCapabilities } from './compatibility.ts';
 import { memoryDirectory } from './disks/index.ts';
+import { findFirmware } from './firmware.ts';
 import type { QemuCapabilities } from './probe.ts';
 
 export interface PlaceOptions {
@@ -19,6 +20,7 @@ export async function readPlaceCapabilities(options: PlaceOptions): Promise<Plac
   const memoryAvailableMiB = await readMemoryAvailableMiB();
   const { bavail, bsize } = await statfs(options.diskDirectory);
   const tmpfs = await memoryRoom(options.environment);
+  const firmware = await findFirmware(qemu.architecture);
   return {
     architecture: qemu.architecture,
     qemuVersion: [...qemu.version],
@@ -26,6 +28,7 @@ export async function readPlaceCapabilities(options: PlaceOptions): Promise<Plac
     cpus: [...qemu.cpus],
     cpuFeatures: [...qemu.cpuFeatures],
     accelerators: verdict.accelerator === 'kvm' ? ['kvm', 'tcg'] : ['tcg'],
+    firmware: firmware.map(({ codeBytes, variablesBytes }) => ({ codeBytes, variablesBytes })),
     memoryAvailableMiB,
     overlayRoomBytes: {
       // A tmpfs promises more than the host has.

@@ -25,7 +25,13 @@ export const guestRuntime = z.object({
   kernelPath: z.string().optional(),
   initrdPath: z.string().optional(),
   /** For `uefi` guests: the code, and this guest's own copy of the variables. */
-  firmware: z.object({ codePath: z.string(), variablesPath: z.string() }).optional(),
+  firmware: z
+    .object({
+      codePath: z.string(),
+      codeFormat: z.enum(['raw', 'qcow2']),
+      variablesPath: z.string(),
+    })
+    .optional(),
   /** Unix socket of the switch port this guest is plugged into. */
   netSocket: z.string(),
   /** Wait for a migration instead of booting; the guest then only runs after `cont`. */

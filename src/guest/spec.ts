@@ -20,15 +20,31 @@ export const macAddress = z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/);
 /** A file of the image store, named by its content. */
 export const blob = z.object({ digest, bytes: z.int().nonnegative() });
 
+const kernelBoot = z.object({
+  kind: z.literal('kernel'),
+  kernel: blob,
+  initrd: blob.optional(),
+  commandLine: z.string().max(2048),
+});
+const biosBoot = z.object({ kind: z.literal('bios') });
+
+/** How an image boots. */
 export const bootSource = z.discriminatedUnion('kind', [
-  z.object({
-    kind: z.literal('kernel'),
-    kernel: blob,
-    initrd: blob.optional(),
-    commandLine: z.string().max(2048),
-  }),
-  z.object({ kind: z.literal('bios') }),
+  kernelBoot,
+  biosBoot,
   z.object({ kind: z.literal('uefi') }),
+]);
+
+/** Sizes of the two flash images: RAM blocks of the migration stream, so the same wherever the guest goes. */
+export const firmwareSize = z.object({
+  codeBytes: z.int().positive(),
+  variablesBytes: z.int().positive(),
+});
+
+const frozenBoot = z.discriminatedUnion('kind', [
+  kernelBoot,
+  biosBoot,
+  z.object({ kind: z.literal('uefi'), firmware: firmwareSize }),
 ]);
 
 /** A disk of the guest: a read-only base named by digest under an overlay of the guest's own. */
@@ -56,7 +72,7 @@ export const guestAbi = z.object({
     .int()
     .min(64)
     .max(1024 * 1024),
-  boot: bootSource,
+  boot: frozenBoot,
   disks: z.array(guestDisk).max(8),
   mac: macAddress,
 });
@@ -93,5 +109,6 @@ export type GuestAbi = z.infer<typeof guestAbi>;
 export type GuestNetwork = z.infer<typeof guestNetwork>;
 export type GuestDisk = z.infer<typeof guestDisk>;
 export type BootSource = z.infer<typeof bootSource>;
+export type FirmwareSize = z.infer<typeof firmwareSize>;
 export type Accelerator = z.infer<typeof accelerator>;
 export type Blob = z.infer<typeof blob>;

@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
 import { freezeAbi, migratability } from '../../src/guest/index.ts';
-import { sampleQemu } from './samples.ts';
+import { sampleFirmware, sampleQemu } from './samples.ts';
 
 const options = {
   qemu: sampleQemu(),
   accelerator: 'tcg',
   boot: { kind: 'bios' },
+  firmware: [],
   disks: [],
   vcpus: 1,
   memoryMiB: 256,
@@ -33,6 +34,16 @@ test('takes a wanted machine type and CPU if they are there', () => {
   expect(() => freezeAbi({ ...options, cpu: 'EPYC' })).toThrow(/cannot run the CPU model EPYC/);
   const bare = sampleQemu({ machines: ['none'] });
   expect(() => freezeAbi({ ...options, qemu: bare })).toThrow(/no machine type for x86_64/);
+});
+
+test('a UEFI guest keeps the size of its firmware, and cannot be made where there is none', () => {
+  const uefi = { ...options, boot: { kind: 'uefi' } } as const;
+  const other = { codeBytes: 1, variablesBytes: 2 };
+  expect(freezeAbi({ ...uefi, firmware: [sampleFirmware, other] }).abi.boot).toEqual({
+    kind: 'uefi',
+    firmware: sampleFirmware,
+  });
+  expect(() => freezeAbi(uefi)).toThrow(/no UEFI firmware/);
 });
 
 test.each([

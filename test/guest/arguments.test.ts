@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { buildArguments, type GuestRuntime } from '../../src/guest/index.ts';
 import { tinySpec } from '../lab/tiny-guest.ts';
+import { sampleFirmware } from './samples.ts';
 
 const spec = tinySpec();
 const runtime: GuestRuntime = {
@@ -90,18 +91,29 @@ test('the sandbox is on, defaults are off, and the CPU is enforced', () => {
   expect(values(args, '-append')).toEqual([expect.stringContaining('console=ttyS0')]);
 });
 
-test('BIOS and UEFI guests boot from their first disk', () => {
+test('a BIOS guest boots from its first disk', () => {
   const bios = { ...spec, abi: { ...spec.abi, boot: { kind: 'bios' as const } } };
   const args = buildArguments(bios, runtime);
   expect(args).not.toContain('-kernel');
   expect(values(args, '-device').filter((device) => device.includes('bootindex=1'))).toHaveLength(
     1,
   );
-  const uefi = { ...spec, abi: { ...spec.abi, boot: { kind: 'uefi' as const } } };
+});
+
+test('a UEFI guest has its firmware in two flash chips, and only the second can be written', () => {
+  const boot = { kind: 'uefi' as const, firmware: sampleFirmware };
+  const uefi = { ...spec, abi: { ...spec.abi, boot } };
   expect(() => buildArguments(uefi, runtime)).toThrow(/where the UEFI firmware is/);
-  const firmware = { codePath: '/fw/code', variablesPath: '/fw/vars' };
-  const withFirmware = buildArguments(uefi, { ...runtime, firmware });
-  expect(values(withFirmware, '-machine')[0]).toMatch(/pflash0=firmware-code,pflash1=firmware-var/);
+  const firmware = { codePath: '/fw/c,ode', codeFormat: 'qcow2', variablesPath: '/vars' } as const;
+  const args = buildArguments(uefi, { ...runtime, firmware });
+  expect(values(args, '-machine')[0]).toMatch(/pflash0=firmware-code,pflash1=firmware-var/);
+  const nodes = values(args, '-blockdev').map((text) => JSON.parse(text));
+  expect(nodes.slice(0, 2)).toMatchObject([
+    { driver: 'qcow2', 'read-only': true, file: { filename: '/fw/c,ode', 'read-only': true } },
+    { driver: 'raw', file: { filename: '/vars' } },
+  ]);
+  expect(nodes[1]).not.toHaveProperty('read-only');
+  expect(args).not.toContain('-kernel');
 });
 
 test('a runtime that does not fit the spec is a defect', () => {

@@ -2,8 +2,10 @@ import { expect, test } from 'vitest';
 import { compatibilityProblems, placeCapabilities } from '../../src/guest/index.ts';
 import type { GuestAbi, GuestSpec } from '../../src/guest/spec.ts';
 import { tinySpec } from '../lab/tiny-guest.ts';
-import { samplePlace } from './samples.ts';
+import { sampleFirmware, samplePlace } from './samples.ts';
 
+const UEFI: Partial<GuestAbi> = { boot: { kind: 'uefi', firmware: sampleFirmware } };
+const OTHER_FIRMWARE = { ...sampleFirmware, codeBytes: 4096 };
 const options = { placeName: 'the site "cloud"' };
 
 function specWith(abi: Partial<GuestAbi>, rest: Partial<GuestSpec> = {}): GuestSpec {
@@ -27,6 +29,10 @@ test.each<[string, Partial<GuestAbi>, Parameters<typeof samplePlace>[0], string[
   ['flags not known there', { cpu: 'Nehalem,+avx512f' }, { cpuFeatures: [] }, []],
   ['a flag that is taken away', { cpu: 'Nehalem,-vmx' }, {}, []],
   ['little memory', {}, { memoryAvailableMiB: 300 }, ['memory-short']],
+  ['no firmware', UEFI, { firmware: [] }, ['firmware-missing']],
+  ['firmware of another size', UEFI, { firmware: [OTHER_FIRMWARE] }, ['firmware-differs']],
+  ['one of several firmwares', UEFI, { firmware: [OTHER_FIRMWARE, sampleFirmware] }, []],
+  ['no firmware, and none needed', {}, { firmware: [] }, []],
   ['no overlay room', {}, { overlayRoomBytes: { memory: 0, disk: 1e12 } }, ['disk-short']],
   ['not migratable', { accelerator: 'whpx' }, { accelerators: ['whpx'] }, ['not-migratable']],
 ])('%s', (_, abi, place, codes) => {

@@ -1,5 +1,8 @@
 import type { PlaceCapabilities, QemuCapabilities } from '../../src/guest/index.ts';
 
+/** A build of 4 MiB. */
+export const sampleFirmware = { codeBytes: 3_653_632, variablesBytes: 540_672 };
+
 export function sampleQemu(change: Partial<QemuCapabilities> = {}): QemuCapabilities {
   return {
     binary: 'qemu-system-x86_64',
@@ -23,6 +26,7 @@ export function samplePlace(change: Partial<PlaceCapabilities> = {}): PlaceCapab
     cpus: [...qemu.cpus],
     cpuFeatures: [...qemu.cpuFeatures],
     accelerators: ['tcg'],
+    firmware: [sampleFirmware],
     memoryAvailableMiB: 4096,
     overlayRoomBytes: { memory: 1024 ** 3, disk: 1024 ** 3 },
     ...change,

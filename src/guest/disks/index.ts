@@ -15,3 +15,4 @@ export {
   removeOverlay,
 } from './overlay.ts';
 export { type PersistDisk, type PersistOptions, persistLive } from './persist.ts';
+export { qemuImg, replaceFile } from './qemu-img.ts';
