@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { SojournError } from '../common/index.ts';
+import { checkSocketPath, fromWireError, SojournError } from '../common/index.ts';
 import * as failure from './client-errors.ts';
 import {
   type CallInput,
@@ -9,6 +9,7 @@ import {
   contract,
   type StreamName,
 } from './contract.ts';
+import { describeIssues } from './issues.ts';
 import { LineSplitter, parseLine } from './line-splitter.ts';
 import {
   type Greeting,
@@ -18,8 +19,6 @@ import {
   type ServerMessage,
   serverMessage,
 } from './protocol.ts';
-import { checkSocketPath } from './socket-path.ts';
-import { describeIssues, fromWireError } from './wire-error.ts';
 
 const GREETING_TIMEOUT_MS = 5000;
 

@@ -1,7 +1,8 @@
 /** The agent's side of one client connection. Nothing a client sends makes it throw. */
+
 import type { Socket } from 'node:net';
 import type { z } from 'zod';
-import { SojournError } from '../common/index.ts';
+import { SojournError, toWireError } from '../common/index.ts';
 import {
   type CallContext,
   type CallName,
@@ -9,10 +10,10 @@ import {
   type Handlers,
   isCallName,
 } from './contract.ts';
+import { describeIssues } from './issues.ts';
 import { LineSplitter, parseLine } from './line-splitter.ts';
 import { LineWriter } from './line-writer.ts';
 import { type ClientMessage, clientMessage, type Greeting, MAX_LINE_BYTES } from './protocol.ts';
-import { describeIssues, toWireError } from './wire-error.ts';
 
 export interface Limits {
   readonly connections: number;

@@ -15,7 +15,7 @@ export {
 export { PROTOCOL_VERSION } from './protocol.ts';
 export { resolveReference } from './resolve-reference.ts';
 export { ApiServer, type ApiServerOptions } from './server.ts';
-export { apiSocketPath, checkSocketPath, stateDirectory } from './socket-path.ts';
+export { apiSocketPath, stateDirectory } from './socket-path.ts';
 export { programVersion } from './version.ts';
 export type {
   AgentInfo,

@@ -14,7 +14,9 @@
  * may have crossed it. A client that closes its sending side has gone. The greeting, `agent.stop` and this framing stay as they are in every
  * protocol version, so that a new command can end an old agent.
  */
+
 import { z } from 'zod';
+import { wireError } from '../common/index.ts';
 
 /** Raised when a call or a view changes in a way the other side would misread. Zero is never valid. */
 export const PROTOCOL_VERSION = 1;
@@ -38,22 +40,6 @@ export const OUTPUT_HIGH_WATER_BYTES = 256 << 10;
 export const MAX_OUTPUT_BYTES = (MAX_CALLS + 1) * MAX_LINE_BYTES;
 
 const callId = z.int().min(1);
-
-export const wireError = z.object({
-  kind: z.enum([
-    'usage',
-    'not-found',
-    'conflict',
-    'requirement',
-    'unreachable',
-    'refused',
-    'cancelled',
-    'internal',
-  ]),
-  code: z.string(),
-  message: z.string(),
-  remedy: z.string().optional(),
-});
 
 export const greeting = z.object({
   sojourn: z.literal('api'),

@@ -1,7 +1,7 @@
 import { chmod, mkdir, unlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { SojournError } from '../common/index.ts';
+import { checkSocketPath, SojournError, toWireError } from '../common/index.ts';
 import { Connection, type Limits, type ServerLog } from './connection.ts';
 import type { Handlers } from './contract.ts';
 import {
@@ -12,8 +12,7 @@ import {
   PARTIAL_LINE_TIMEOUT_MS,
   PROTOCOL_VERSION,
 } from './protocol.ts';
-import { checkSocketPath, isAnswering } from './socket-path.ts';
-import { toWireError } from './wire-error.ts';
+import { isAnswering } from './socket-path.ts';
 
 export interface ApiServerOptions {
   readonly path: string;

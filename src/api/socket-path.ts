@@ -1,10 +1,7 @@
 import { connect } from 'node:net';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
-import { SojournError } from '../common/index.ts';
 
-/** `sun_path` holds 108 bytes with its final zero on Linux (unix(7)), 104 on macOS. */
-const MAX_SOCKET_PATH_BYTES = process.platform === 'darwin' ? 103 : 107;
 const PROBE_TIMEOUT_MS = 1000;
 
 /**
@@ -22,18 +19,6 @@ export function stateDirectory(option?: string, env: NodeJS.ProcessEnv = process
 
 export function apiSocketPath(stateDirectory: string): string {
   return join(stateDirectory, 'agent.sock');
-}
-
-/** Throws `socket-path-too-long` for what the system would cut off or refuse. */
-export function checkSocketPath(path: string): void {
-  const bytes = Buffer.byteLength(path);
-  if (bytes <= MAX_SOCKET_PATH_BYTES) return;
-  throw new SojournError({
-    kind: 'requirement',
-    code: 'socket-path-too-long',
-    message: `The socket path ${path} has ${bytes} bytes, and the system allows ${MAX_SOCKET_PATH_BYTES}`,
-    remedy: 'Choose a state directory with a shorter path (--state)',
-  });
 }
 
 /** Whether a process accepts connections on this unix socket. */

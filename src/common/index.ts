@@ -12,3 +12,5 @@ export {
   syncDirectory,
   writeFileAtomically,
 } from './files.ts';
+export { checkSocketPath } from './socket-path.ts';
+export { fromWireError, plainText, toWireError, type WireError, wireError } from './wire-error.ts';

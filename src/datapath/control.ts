@@ -7,7 +7,9 @@
  *
  * Every call says what shall be and can be repeated. Calls of one client are executed in order.
  */
+
 import { z } from 'zod';
+import { wireError } from '../common/index.ts';
 import { guestId, guestNetwork, macAddress, placeId } from '../guest/spec.ts';
 
 /** Bytes of one line, either way: a status of a thousand guests fits. */
@@ -198,22 +200,6 @@ export const request = z.strictObject({
   id: z.int().nonnegative(),
   method: z.string(),
   params: z.unknown().optional(),
-});
-
-export const wireError = z.object({
-  kind: z.enum([
-    'usage',
-    'not-found',
-    'conflict',
-    'requirement',
-    'unreachable',
-    'refused',
-    'cancelled',
-    'internal',
-  ]),
-  code: z.string(),
-  message: z.string(),
-  remedy: z.string().optional(),
 });
 
 export const reply = z.union([

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import {
+  checkSocketPath,
   errorText,
   makePrivateDirectory,
   readFileIfPresent,
@@ -13,7 +14,6 @@ import {
   writeFileAtomically,
 } from '../common/index.ts';
 import { identifyProcess, isRunning, processIdentity, signalProcess } from '../guest/index.ts';
-import { MAX_SOCKET_PATH_BYTES } from '../switch/index.ts';
 import { DatapathClient, type DatapathClientOptions } from './client.ts';
 
 const START_TIMEOUT_MS = 15_000;
@@ -41,19 +41,13 @@ export function controlSocketPath(directory: string): string {
 /**
  * Starts a datapath; it restores the state of the one before it in that directory. An older one that still runs (it
  * hangs, or the caller would have adopted it) is killed first.
- * @throws SojournError `datapath-start` when it is not ready within 15 s or ends, `datapath-path-long`.
+ * @throws SojournError `datapath-start` when it is not ready within 15 s or ends, `socket-path-too-long`.
  */
 export async function startDatapath(options: DatapathStart): Promise<DatapathHandle> {
   const { directory, qemu } = options;
   const socket = controlSocketPath(directory);
   // `tap.sock`, `tap.qmp` and the rest are shorter.
-  if (Buffer.byteLength(socket) > MAX_SOCKET_PATH_BYTES)
-    throw new SojournError({
-      kind: 'requirement',
-      code: 'datapath-path-long',
-      message: `The path ${socket} is too long for a socket (${MAX_SOCKET_PATH_BYTES} bytes)`,
-      remedy: 'Choose a shorter state directory',
-    });
+  checkSocketPath(socket);
   await makePrivateDirectory(directory);
   await endDatapath(directory);
   await rm(socket, { force: true });

@@ -1,10 +1,7 @@
 /** Where the parts of one guest are at this place: all that `buildArguments` needs beside the spec. */
 import { join } from 'node:path';
 import { z } from 'zod';
-import { SojournError } from '../common/index.ts';
-
-/** Longest path of a unix socket, bytes without the final NUL (`sun_path`, unix(7)). */
-const MAX_SOCKET_PATH_BYTES = 107;
+import { checkSocketPath } from '../common/index.ts';
 
 const diskRuntime = z.object({
   /** As in the spec. */
@@ -60,17 +57,10 @@ export function guestPaths(directory: string): GuestPaths {
   };
 }
 
-/** Throws SojournError `path-too-long` where a socket in `directory`, or `netSocket`, cannot be bound. */
+/** Throws SojournError `socket-path-too-long` where a socket in `directory`, or `netSocket`, cannot be bound. */
 export function checkSocketPaths(runtime: Pick<GuestRuntime, 'directory' | 'netSocket'>): void {
   const paths = guestPaths(runtime.directory);
   for (const path of [paths.consoleSocket, paths.guestAgentSocket, runtime.netSocket]) {
-    const bytes = Buffer.byteLength(path);
-    if (bytes <= MAX_SOCKET_PATH_BYTES) continue;
-    throw new SojournError({
-      kind: 'requirement',
-      code: 'path-too-long',
-      message: `The socket path ${path} has ${bytes} bytes, but the system allows ${MAX_SOCKET_PATH_BYTES}`,
-      remedy: 'Choose a state directory with a shorter path',
-    });
+    checkSocketPath(path);
   }
 }

@@ -59,7 +59,10 @@ export interface SessionPort {
     params: unknown,
     options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
   ): Promise<unknown>;
-  handle(method: string, handler: (params: unknown) => Promise<unknown>): unknown;
+  handle(
+    method: string,
+    handler: (params: unknown, context: { readonly signal: AbortSignal }) => unknown,
+  ): unknown;
   /** Resolves when the session cannot be resumed any more. */
   readonly closed: Promise<unknown>;
 }

@@ -14,4 +14,4 @@ export { FrameBatch, FrameReader } from './framing.ts';
 export { type MaskedValue, type Match, prefix } from './match.ts';
 export { Packet } from './packet.ts';
 export { type PacketIn, type PortCounters, Switch, type SwitchPort } from './pipeline.ts';
-export { MAX_SOCKET_PATH_BYTES, StreamPort, zeroCounters } from './stream-port.ts';
+export { StreamPort, zeroCounters } from './stream-port.ts';

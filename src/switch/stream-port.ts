@@ -4,7 +4,7 @@
  */
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
-import { SojournError } from '../common/index.ts';
+import { checkSocketPath, SojournError } from '../common/index.ts';
 import { FairShare } from './fair-share.ts';
 import { FrameBatch, FrameReader } from './framing.ts';
 import { ETHERNET_HEADER_BYTES, type Packet, putU32 } from './packet.ts';
@@ -12,8 +12,6 @@ import type { PortCounters, Switch, SwitchPort } from './pipeline.ts';
 
 /** Bytes queued toward a QEMU that does not read; more are dropped, as by a full transmit ring. */
 const MAX_QUEUED_BYTES = 1024 * 1024;
-/** Longest path of a unix socket (`sun_path` of Linux, with its final zero). */
-export const MAX_SOCKET_PATH_BYTES = 107;
 
 export interface StreamPortOptions {
   readonly number: number;
@@ -57,8 +55,7 @@ export class StreamPort implements SwitchPort {
   /** Listens; a socket left by a datapath that died is replaced. @throws SojournError `port-socket`. */
   async listen(): Promise<void> {
     const path = this.socketPath;
-    if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES)
-      throw socketError(path, `is longer than ${MAX_SOCKET_PATH_BYTES} bytes`);
+    checkSocketPath(path);
     await rm(path, { force: true });
     const server = createServer((socket) => this.#accept(socket));
     await new Promise<void>((resolve, reject) => {

@@ -12,12 +12,11 @@
  *    `pipeline` and `finished`.
  */
 import { Duplex } from 'node:stream';
-import { SojournError } from '../common/index.ts';
+import { fromWireError, SojournError, toWireError, type WireError } from '../common/index.ts';
 import { FrameError, FrameType, MAX_DATA_BYTES } from './frame.ts';
 import { Inbox } from './inbox.ts';
 import { Lane, laneOf, type SentFrame } from './lane.ts';
 import { Outbox } from './outbox.ts';
-import { fromWireError, toWireError, type WireError } from './wire-error.ts';
 
 /** What a peer may send ahead of our reader, bytes per channel; the cap of the receive buffer. */
 export const CONTROL_WINDOW = 1024 * 1024;

@@ -1,10 +1,11 @@
 /** The channels of one session: names, opens, finds and ends them. */
+
 import { z } from 'zod';
-import { SojournError } from '../common/index.ts';
+import { SojournError, wireError } from '../common/index.ts';
 import { Channel, type ChannelHost } from './channel.ts';
 import { type Frame, FrameError, FrameType, wholePayload } from './frame.ts';
 import { Lane, laneOf } from './lane.ts';
-import { parsePeerJson, wireError } from './wire-error.ts';
+import { parsePeerJson } from './violation.ts';
 
 /** Channels that one side opened and that are not over. */
 export const MAX_CHANNELS = 64;

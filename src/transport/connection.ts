@@ -1,7 +1,8 @@
 /** One TLS connection that carries frames: the only place where frames meet a socket. */
+
 import type { TLSSocket } from 'node:tls';
+import { toWireError } from '../common/index.ts';
 import { encodeHeader, type Frame, FrameParser, FrameType } from './frame.ts';
-import { toWireError } from './wire-error.ts';
 
 /** Time that a GOODBYE has to get out before the socket is destroyed, ms. */
 const LINGER_MS = 1_000;

@@ -20,7 +20,7 @@
  *
  * type          payload                                                    numbered
  *   1 HELLO     JSON, see hello.ts; first frame of each side
- *   2 GOODBYE   JSON, an error (wire-error.ts): the session ends now, nothing is resumed
+ *   2 GOODBYE   JSON, an error (common/wire-error.ts): the session ends now, nothing is resumed
  *   3 PING      8 bytes of the sender's choice
  *   4 PONG      the 8 bytes of the PING
  *   5 ACK       u64 control, u64 bulk: received so far of each lane

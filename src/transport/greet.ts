@@ -1,10 +1,11 @@
 /** The dialing side of HELLO, on a connection whose peer has been verified. */
+
 import type { TLSSocket } from 'node:tls';
-import { SojournError } from '../common/index.ts';
+import { fromWireError, SojournError, wireError } from '../common/index.ts';
 import { Connection } from './connection.ts';
 import { FrameError, FrameType, wholePayload } from './frame.ts';
 import { type DialerHello, type ListenerHello, listenerHello, SPOKEN } from './hello.ts';
-import { fromWireError, parsePeerJson, protocolViolation, wireError } from './wire-error.ts';
+import { parsePeerJson, protocolViolation } from './violation.ts';
 
 /** For the answer to HELLO, ms. */
 const HELLO_TIMEOUT_MS = 5_000;

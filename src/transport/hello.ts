@@ -3,9 +3,8 @@
  * HELLO, the listening one answers with HELLO or with GOODBYE and the reason.
  */
 import { z } from 'zod';
-import { SojournError } from '../common/index.ts';
+import { plainText, SojournError } from '../common/index.ts';
 import { OLDEST_VERSION, PROTOCOL_VERSION } from './frame.ts';
-import { plainText } from './wire-error.ts';
 
 /** What people call a place, and what it is. */
 export const placeInfo = z.object({

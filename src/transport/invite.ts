@@ -17,11 +17,10 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { z } from 'zod';
-import { SojournError } from '../common/index.ts';
+import { plainText, SojournError } from '../common/index.ts';
 import { placeId } from '../guest/spec.ts';
 import type { PlaceInfo } from './hello.ts';
 import type { Identity } from './identity.ts';
-import { plainText } from './wire-error.ts';
 
 const PREFIX = 'sojourn1.';
 const SECRET_BYTES = 16;

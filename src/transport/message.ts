@@ -2,8 +2,10 @@
  * RPC messages on the bytes of channel 0: u32 length (big-endian), then that many bytes of JSON, one of
  * the shapes below. Codec only.
  */
+
 import { z } from 'zod';
-import { parsePeerJson, protocolViolation, wireError } from './wire-error.ts';
+import { wireError } from '../common/index.ts';
+import { parsePeerJson, protocolViolation } from './violation.ts';
 
 /** One message, bytes of JSON; checked before it is sent and before it is read. */
 export const MAX_MESSAGE_BYTES = 256 * 1024;

@@ -3,8 +3,9 @@
  * a session a request is delivered exactly once; when the *session* is lost, a caller cannot know
  * whether its call was carried out and is told so by the error's code (`session-lost` and the like).
  */
+
 import type { Duplex } from 'node:stream';
-import { SojournError } from '../common/index.ts';
+import { fromWireError, SojournError, toWireError } from '../common/index.ts';
 import {
   encodeMessage,
   MAX_MESSAGE_BYTES,
@@ -12,7 +13,7 @@ import {
   type Message,
   MessageSplitter,
 } from './message.ts';
-import { fromWireError, protocolViolation, toWireError } from './wire-error.ts';
+import { protocolViolation } from './violation.ts';
 
 /** Requests of the peer that may be under way; further ones are refused. */
 const MAX_SERVED = 64;

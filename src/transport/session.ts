@@ -13,8 +13,9 @@
  * silent is given up (`resuming`), and one that comes back is told from one that ended for good
  * (`closed`), which is final.
  */
+
 import { EventEmitter } from 'node:events';
-import { asSojournError, type SojournError } from '../common/index.ts';
+import { asSojournError, fromWireError, type SojournError, wireError } from '../common/index.ts';
 import type { Channel } from './channel.ts';
 import { Channels } from './channels.ts';
 import type { Connection } from './connection.ts';
@@ -34,7 +35,7 @@ import { laneOf } from './lane.ts';
 import { type CallHandler, type CallOptions, type NotificationHandler, Rpc } from './rpc.ts';
 import { expired, stopped } from './session-errors.ts';
 import { type Received, Transmitter } from './transmitter.ts';
-import { fromWireError, parsePeerJson, protocolViolation, wireError } from './wire-error.ts';
+import { parsePeerJson, protocolViolation } from './violation.ts';
 
 /** A session that found no connection for this long is closed, ms. */
 export const RESUME_WINDOW_MS = 15 * 60 * 1000;

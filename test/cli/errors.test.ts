@@ -37,7 +37,7 @@ describe('errors', () => {
       stderr: 'sojourn: it failed badly. Do this.\n',
     });
     const json = await cli('guest', 'list', '--json');
-    expect(jsonLines(json.stdout)).toEqual([{ error }]);
+    expect(jsonLines(json.stdout)).toEqual([{ error: { ...error, message: 'it failed badly' } }]);
     expect(json.code).toBe(code);
   });
 

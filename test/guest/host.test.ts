@@ -71,7 +71,7 @@ test('a directory too deep for sockets is refused before anything is started', a
   const deep = join(directory, 'x'.repeat(100));
   const runtime = { binary: 'qemu', directory: deep, disks: [], netSocket: '/n', incoming: false };
   await expect(GuestProcess.start(tinySpec(), runtime)).rejects.toMatchObject({
-    code: 'path-too-long',
+    code: 'socket-path-too-long',
   });
   await expect(stat(deep)).rejects.toMatchObject({ code: 'ENOENT' });
 });

@@ -107,7 +107,7 @@ class LoopbackChannel extends Duplex {
   }
 }
 
-type Handler = (params: unknown) => Promise<unknown>;
+type Handler = Parameters<SessionPort['handle']>[1];
 
 class LoopbackSession implements SessionPort {
   readonly peer: string;
@@ -165,7 +165,7 @@ class LoopbackSession implements SessionPort {
         if (this.#link.loses(`${method}>`)) return;
         const handler = this.other.handlers.get(method);
         if (handler === undefined) return reject(new Error(`no handler for ${method}`));
-        handler(sent).then(
+        Promise.resolve(handler(sent, { signal: new AbortController().signal })).then(
           (answer) => this.#answer(method, oneWay, () => resolve(answer)),
           (error) => this.#answer(method, oneWay, () => reject(error)),
         );

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fromWireError, toWireError, wireError } from '../../src/common/index.ts';
 import { backoffMs, IDLE_BACKOFF, RESUME_BACKOFF } from '../../src/transport/backoff.ts';
 import { FrameError, FrameType, HEADER_BYTES } from '../../src/transport/frame.ts';
 import { agreeOnVersion } from '../../src/transport/hello.ts';
@@ -19,7 +20,6 @@ import {
   MessageSplitter,
 } from '../../src/transport/message.ts';
 import { Outbox } from '../../src/transport/outbox.ts';
-import { fromWireError, toWireError, wireError } from '../../src/transport/wire-error.ts';
 
 describe('back-off', () => {
   it.each([
