@@ -2,7 +2,8 @@
 # Installs what Sojourn needs and says what it does; silent when nothing is missing.
 #   sh resources/setup.sh         to run agents and guests: npm packages, Node 24, QEMU
 #   sh resources/setup.sh demo    also what `npm run demo` needs: network tools, the demo guest
-#   sh resources/setup.sh test    what `npm test` needs (slow: what `npm run test:slow` needs)
+#   sh resources/setup.sh test    also what `npm test` needs
+#   sh resources/setup.sh slow    also what `npm run test:slow` needs: UEFI firmware, a Debian guest
 # Exit 1: something is missing that it may not or cannot install; it has printed what to do.
 set -eu
 export LC_ALL=C
@@ -20,8 +21,9 @@ cd "$(dirname "$0")/.."
 . resources/setup/say.sh
 . resources/setup/node.sh
 . resources/setup/system.sh
-. resources/setup/demo-guest.sh
+. resources/setup/guests.sh
 
 need_node
 need_system "$purpose"
 [ "$purpose" = none ] || need_demo_guest
+[ "$purpose" != slow ] || need_debian_guest

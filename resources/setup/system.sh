@@ -8,7 +8,7 @@ apt_sources=${SOJOURN_APT_SOURCES:-/etc/apt}
 apt_lock_wait=300
 
 # tool | needed from this purpose on | Debian | Fedora | Arch
-# `libc.a` stands for the C library to link statically.
+# `libc.a` stands for the C library to link statically, `ovmf` for the UEFI firmware (src/guest/firmware.ts).
 tools='
 qemu-system-x86_64 | none | qemu-system-x86        | qemu-system-x86-core | qemu-system-x86
 qemu-img           | none | qemu-utils             | qemu-img             | qemu-img
@@ -27,6 +27,13 @@ xz                 | demo | xz-utils               | xz                   | xz
 busybox            | test | busybox-static         | busybox              | busybox
 pgrep              | test | procps                 | procps-ng            | procps-ng
 script             | test | bsdutils               | util-linux-script    | util-linux
+ovmf               | slow | ovmf                   | edk2-ovmf            | edk2-ovmf
+ssh                | slow | openssh-client         | openssh-clients      | openssh
+mmdebstrap         | slow | mmdebstrap             | mmdebstrap           | mmdebstrap
+mformat            | slow | mtools                 | mtools               | mtools
+sfdisk             | slow | fdisk                  | util-linux           | util-linux
+newuidmap          | slow | uidmap                 | shadow-utils         | shadow
+fakeroot           | slow | fakeroot               | fakeroot             | fakeroot
 '
 
 os_value() {
@@ -37,8 +44,18 @@ tool_there() {
   case $1 in
     qemu-system-x86_64) qemu_new_enough ;;
     libc.a) have cc && [ -e "$(cc -print-file-name=libc.a)" ] ;;
+    ovmf) firmware_there ;;
+    # Root makes the guests without.
+    newuidmap | fakeroot) [ "$(id -u)" = 0 ] || have "$1" ;;
     *) have "$1" ;;
   esac
+}
+
+firmware_there() {
+  for file in /usr/share/OVMF/OVMF_CODE* /usr/share/edk2/*/OVMF_CODE*; do
+    [ ! -e "$file" ] || return 0
+  done
+  return 1
 }
 
 qemu_version() {
@@ -58,7 +75,8 @@ missing() {
   case $1 in
     none) wanted_for='none' ;;
     demo) wanted_for='none demo' ;;
-    *) wanted_for='none demo test' ;;
+    test) wanted_for='none demo test' ;;
+    *) wanted_for='none demo test slow' ;;
   esac
   echo "$tools" | while IFS='|' read -r tool from debian fedora arch; do
     [ -n "$tool" ] || continue
