@@ -20,6 +20,7 @@ import type { Guests } from './guests.ts';
 import type { Journal } from './journal.ts';
 import type { Machine } from './machine.ts';
 import { anchoredSettings, departedSettings, localSettings } from './mapping.ts';
+import { guestPaused } from './paused.ts';
 import type { HandoffSummary } from './peer-messages.ts';
 import type { Places } from './places.ts';
 import type { RegistryService } from './registry-service.ts';
@@ -167,7 +168,10 @@ export class Departures {
         message: `A handoff of ${spec.name} is under way already`,
         remedy: `Wait until it has ended, or cancel it with "sojourn handoff ${spec.name} --cancel"`,
       });
-    if (guests.live(spec.id)?.phase.kind !== 'running') throw notRunning(spec);
+    const phase = guests.live(spec.id)?.phase.kind;
+    if (phase === 'paused')
+      throw guestPaused(spec, 'only a running guest can be handed over', 'then try again');
+    if (phase !== 'running') throw notRunning(spec);
   }
 
   #begin(spec: GuestSpec, handoffId: string, to: PlaceRef): Departure {

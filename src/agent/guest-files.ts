@@ -8,12 +8,15 @@
 import { createHash } from 'node:crypto';
 import { access, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { SojournError } from '../common/index.ts';
 import {
   copyOverlay,
   createOverlay,
   createVariables,
   type Firmware,
+  growOverlay,
   memoryDirectory,
+  overlayEnd,
   overlayUsage,
   type PersistDisk,
   persistLive,
@@ -66,7 +69,8 @@ export class GuestFiles {
       const durable = this.durablePath(spec, disk);
       const kept = content === 'kept';
       if (kept && (await exists(place.overlayPath))) {
-        // Newest already.
+        // Newest already; its limit may have been raised since it was made.
+        await growOverlay(place.overlayPath, place.limitBytes);
       } else if (kept && (await exists(durable))) {
         await copyOverlay(disk, durable, place);
       } else {
@@ -117,6 +121,21 @@ export class GuestFiles {
     await rm(this.directory(spec), { recursive: true, force: true });
   }
 
+  /** @throws SojournError `overlay-limit-small` when a stopped guest has written more than that. */
+  async requireLimit(spec: GuestSpec, limitBytes: number): Promise<void> {
+    for (const disk of spec.abi.disks) {
+      const path = this.durablePath(spec, disk);
+      const end = (await exists(path)) ? await overlayEnd(path) : 0;
+      if (end > limitBytes)
+        throw new SojournError({
+          kind: 'usage',
+          code: 'overlay-limit-small',
+          message: `${spec.name} has written ${mebibytes(end)} MiB to ${disk.name}, and a limit of ${mebibytes(limitBytes)} MiB is less than that`,
+          remedy: `Choose ${mebibytes(end)} MiB or more`,
+        });
+    }
+  }
+
   /** Bytes that the overlays take; 0 where there are none. */
   async usage(disks: readonly { readonly overlayPath: string }[]): Promise<number> {
     let bytes = 0;
@@ -155,4 +174,9 @@ async function exists(path: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** Rounded up, so that a limit of as much is enough. */
+function mebibytes(bytes: number): number {
+  return Math.ceil(bytes / 1024 ** 2);
 }

@@ -17,6 +17,7 @@ import type { Guests } from './guests.ts';
 import type { Journal } from './journal.ts';
 import type { Machine } from './machine.ts';
 import { anchoredSettings, localSettings } from './mapping.ts';
+import { guestPaused } from './paused.ts';
 import type { Places } from './places.ts';
 import type { RegistryService } from './registry-service.ts';
 import type { GuestStore, StoredGuest } from './state/guest-store.ts';
@@ -123,7 +124,7 @@ export class GuestLife {
     }
   }
 
-  /** @throws SojournError `not-running`, `handoff-under-way` */
+  /** @throws SojournError `not-running`, `guest-paused`, `handoff-under-way` */
   async stop(stored: StoredGuest, force: boolean): Promise<void> {
     const { guests } = this.#options;
     const { spec } = stored;
@@ -136,6 +137,12 @@ export class GuestLife {
         message: `${spec.name} is not running`,
         remedy: `See "sojourn guest show ${spec.name}" for its state`,
       });
+    if (!force && guests.live(spec.id)?.phase.kind === 'paused')
+      throw guestPaused(
+        spec,
+        'cannot shut itself down',
+        `or stop it with "sojourn guest stop ${spec.name} --force"`,
+      );
     await guests.stop(spec.id, force);
     await this.#unmap(spec);
   }
@@ -167,7 +174,11 @@ export class GuestLife {
   async limit(stored: StoredGuest, limitBytes: number): Promise<void> {
     this.#epochHere(stored.spec);
     this.#requireStill(stored.spec);
-    await this.#options.guests.raiseLimit(stored, limitBytes);
+    const { guests, files } = this.#options;
+    const { spec } = stored;
+    if (guests.live(spec.id) === undefined && limitBytes < spec.overlayLimitBytes)
+      await files.requireLimit(spec, limitBytes);
+    await guests.raiseLimit(stored, limitBytes);
   }
 
   /** What an in-doubt guest is, and what each decision would mean. @throws SojournError `not-in-doubt` */

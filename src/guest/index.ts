@@ -17,6 +17,7 @@ export { CONSOLE_LOG_LIMIT, connectConsole, trimConsoleLog } from './console.ts'
 export {
   copyOverlay,
   createOverlay,
+  growOverlay,
   type MemoryDirectory,
   type MemoryDirectoryOptions,
   MINIMUM_OVERLAY_LIMIT,
@@ -24,6 +25,7 @@ export {
   type OverlayFull,
   type OverlayPlace,
   onOverlayFull,
+  overlayEnd,
   overlayUsage,
   type PersistDisk,
   type PersistOptions,

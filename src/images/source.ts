@@ -2,7 +2,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { Blob } from '../guest/spec.ts';
 import { virtualBytesOf } from './disk-format.ts';
 import { manifestWrong, sourceMissing } from './errors.ts';
@@ -34,8 +34,7 @@ export interface SourceImage extends AsyncDisposable {
 export async function openSource(path: string): Promise<SourceImage> {
   const manifestPath = await manifestIn(path);
   const parsed = imageSource.safeParse(await readManifestFile(manifestPath));
-  if (!parsed.success)
-    throw manifestWrong(manifestPath, z.prettifyError(parsed.error), parsed.error);
+  if (!parsed.success) throw manifestWrong(manifestPath, firstIssue(parsed.error), parsed.error);
   const source = parsed.data;
   const folder = dirname(manifestPath);
   const files = new Map<string, OpenFile>();
@@ -162,4 +161,14 @@ function manifestOf(
     })),
     defaults: source.defaults,
   };
+}
+
+function firstIssue({ issues }: z.ZodError): string {
+  const [first] = issues;
+  if (first === undefined) return 'nothing in it is right';
+  const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : '';
+  const where = first.path.join('.') || 'its content';
+  return first.message.endsWith('received undefined')
+    ? `${where} is missing${more}`
+    : `${where}: ${first.message}${more}`;
 }

@@ -6,8 +6,9 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { expect, vi } from 'vitest';
 import {
@@ -256,12 +257,15 @@ export class LabAgent {
     for (;;) {
       const { state } = await this.guest(guest);
       if (state.kind === kind) return state;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await sleep(50);
     }
   }
 
-  async console(guest: string): Promise<TinyConsole> {
+  /** The shell of a guest that has just been started. */
+  async shell(guest: string): Promise<TinyConsole> {
     const { socketPath } = await this.call('guest.console', { guest });
+    const log = join(dirname(socketPath), 'console.log');
+    while (!(await readFile(log, 'latin1')).includes('TINY-GUEST-READY')) await sleep(50);
     return TinyConsole.connect(socketPath);
   }
 

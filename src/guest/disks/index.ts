@@ -6,10 +6,12 @@ export {
 export {
   copyOverlay,
   createOverlay,
+  growOverlay,
   MINIMUM_OVERLAY_LIMIT,
   type OverlayFull,
   type OverlayPlace,
   onOverlayFull,
+  overlayEnd,
   overlayUsage,
   raiseOverlayLimit,
   removeOverlay,

@@ -48,7 +48,8 @@ export async function memoryDirectory(options: MemoryDirectoryOptions): Promise<
     kind: 'requirement',
     code: 'overlay-memory-short',
     message: `There is room for ${mebibytes(largest)} MiB of disk changes in memory, ${mebibytes(options.requiredBytes)} MiB are asked for`,
-    remedy: 'Lower the overlay limit, or keep the overlay on disk with --overlay disk',
+    remedy:
+      'Lower it with "sojourn guest limit GUEST SIZE", or create the guest with --overlay disk',
   });
 }
 

@@ -65,6 +65,19 @@ export async function overlayUsage(path: string): Promise<number> {
   return (await stat(path)).blocks * BLOCK_BYTES;
 }
 
+const checkSchema = z.object({ 'image-end-offset': z.int() });
+
+/** Where the used part of an overlay ends, bytes: the least limit it can have. No QEMU may use it. Throws as `qemuImg`. */
+export async function overlayEnd(path: string): Promise<number> {
+  const report = await qemuImg('check', '--output=json', '-f', 'qcow2', path);
+  return checkSchema.parse(JSON.parse(report))['image-end-offset'];
+}
+
+/** Makes an overlay that no QEMU uses as long as a raised limit needs it. */
+export async function growOverlay(path: string, limitBytes: number): Promise<void> {
+  if ((await stat(path)).size < limitBytes) await truncate(path, limitBytes);
+}
+
 export async function removeOverlay(path: string): Promise<void> {
   await rm(path, { force: true });
 }
@@ -117,7 +130,7 @@ export async function raiseOverlayLimit(
   limitBytes: number,
 ): Promise<number> {
   const node = await currentLimitNode(qmp, disk.name);
-  if (limitBytes <= node.limitBytes) throw tooSmall(limitBytes, node.limitBytes);
+  if (limitBytes <= node.limitBytes) throw notRaised(node.limitBytes);
   const { size } = await stat(disk.overlayPath);
   const effective = Math.min(limitBytes, size);
   await qmp.execute('blockdev-reopen', {
@@ -166,15 +179,24 @@ function largestOverlay({ virtualBytes }: DiskShape): number {
   return (mebibytes + 4) * 1024 ** 2;
 }
 
+function notRaised(presentBytes: number): SojournError {
+  return new SojournError({
+    kind: 'usage',
+    code: 'overlay-limit-small',
+    message: `The overlay limit of a running guest can only be raised, and it is ${mebibytes(presentBytes)} MiB now`,
+    remedy: `Choose more than ${mebibytes(presentBytes)} MiB, or stop the guest first`,
+  });
+}
+
 function tooSmall(limitBytes: number, leastBytes: number): SojournError {
   return new SojournError({
     kind: 'usage',
     code: 'overlay-limit-small',
     message: `An overlay limit of ${mebibytes(limitBytes)} MiB is less than the ${mebibytes(leastBytes)} MiB it must hold`,
-    remedy: `Choose an overlay limit of at least ${mebibytes(leastBytes)} MiB`,
+    remedy: `Raise it with "sojourn guest limit GUEST SIZE" to ${mebibytes(leastBytes)} MiB or more`,
   });
 }
 
 function mebibytes(bytes: number): string {
-  return (bytes / 1024 ** 2).toFixed(1);
+  return String(Number((bytes / 1024 ** 2).toFixed(1)));
 }
