@@ -1,4 +1,5 @@
 /** One handoff at the destination at work: carries out the effects of `destination-machine.ts`. */
+import { randomUUID } from 'node:crypto';
 import { QmpError } from '../guest/index.ts';
 import type { DestinationDeps } from './destination.ts';
 import {
@@ -10,7 +11,7 @@ import {
   stepDestination,
 } from './destination-machine.ts';
 import { IncomingQemu } from './incoming-qemu.ts';
-import type { Result } from './messages.ts';
+import { type Result, SEAL_VALID_MS } from './messages.ts';
 import type { ChannelPort, IncomingGuest, IncomingRequest, SessionPort } from './ports.ts';
 import { statusInfo } from './qemu-names.ts';
 import { errorOf, reasonOf } from './reason.ts';
@@ -33,6 +34,9 @@ export class DestinationHandoff {
   readonly #preparing = new AbortController();
   readonly #sealers = new Set<(answer: SealAnswer) => void>();
   readonly #recovered = Promise.withResolvers<void>();
+  readonly #ended = Promise.withResolvers<void>();
+  /** Until when, on the steady clock, a seal counts: without a confirmation, or with the last one that was given. */
+  #sealValid: { readonly confirmation: string | null; readonly until: number } | undefined;
   #state: DestinationState = initialDestination.state;
   #guest: IncomingGuest | undefined;
   #incoming: IncomingQemu | undefined;
@@ -107,11 +111,29 @@ export class DestinationHandoff {
     this.abandon({ code: 'session-lost', message: 'The connection to the other place was lost' });
   }
 
-  seal(): Promise<SealAnswer> {
+  /** Resolves when it is settled whose the guest is. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  async seal(confirmation: string | null): Promise<SealAnswer> {
+    if (this.#state.kind === 'loaded' && !this.#counts(confirmation)) return this.#late();
     return new Promise((resolve) => {
       this.#sealers.add(resolve);
       this.#dispatch({ type: 'seal' });
     });
+  }
+
+  #counts(confirmation: string | null): boolean {
+    const valid = this.#sealValid;
+    const known = confirmation === null || confirmation === valid?.confirmation;
+    return valid !== undefined && known && performance.now() <= valid.until;
+  }
+
+  #late(): SealAnswer {
+    const confirmation = randomUUID();
+    this.#sealValid = { confirmation, until: performance.now() + SEAL_VALID_MS };
+    return { outcome: 'late', confirmation, reason: null, runningAt: null };
   }
 
   memory(channel: ChannelPort): void {
@@ -161,6 +183,7 @@ export class DestinationHandoff {
     }
     if (state.kind === 'refusing' || state.kind === 'discarding') this.#end(state.reason);
     if (['loaded', 'running', 'lost', 'refused'].includes(state.kind)) this.#recovered.resolve();
+    if (!this.isLive) this.#ended.resolve();
     for (const effect of effects) {
       this.#carryOut(effect).catch((error: unknown) => {
         log.warn({ err: error, handoffId }, `${effect.type} failed`);
@@ -187,14 +210,21 @@ export class DestinationHandoff {
       case 'answer-prepared':
         return this.#prepared.resolve();
       case 'answer-loaded':
+        this.#sealValid = { confirmation: null, until: performance.now() + SEAL_VALID_MS };
         return this.#loaded.resolve();
       case 'activate':
         return this.#activate();
       case 'answer-claimed':
-        return this.#answer({ outcome: 'claimed', reason: null, runningAt: this.#runningAt });
+        return this.#answer({
+          outcome: 'claimed',
+          confirmation: null,
+          reason: null,
+          runningAt: this.#runningAt,
+        });
       case 'answer-refused':
         return this.#answer({
           outcome: 'refused',
+          confirmation: null,
           reason: effect.reason.message,
           runningAt: null,
         });

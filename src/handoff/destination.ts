@@ -62,7 +62,7 @@ export class HandoffDestination {
       await this.#known(session, key).loaded;
       return {};
     });
-    handle(session, 'handoff.seal', (key) => this.#seal(session, key));
+    handle(session, 'handoff.seal', (params) => this.#seal(session, params));
     handle(session, 'handoff.abort', async (key) => {
       this.#find(session, key)?.abandon({
         code: 'handoff-aborted',
@@ -111,7 +111,8 @@ export class HandoffDestination {
   ): Promise<Result<'handoff.prepare'>> {
     if (spec.id !== guestId) throw misuse('the handoff names another guest than its specification');
     const live = [...this.#handoffs.values()].filter((handoff) => handoff.isLive);
-    if (live.some((handoff) => handoff.request.spec.id === guestId)) {
+    const other = live.find((handoff) => handoff.request.spec.id === guestId);
+    if (other !== undefined && !(await this.#superseded(other, session))) {
       throw new SojournError({
         kind: 'conflict',
         code: 'handoff-under-way',
@@ -138,13 +139,31 @@ export class HandoffDestination {
     return {};
   }
 
-  async #seal(session: SessionPort, key: HandoffKey): Promise<Result<'handoff.seal'>> {
+  /**
+   * A source has one handoff of a guest at a time: the next one says that the other is over, should the message that
+   * ended it have been lost.
+   */
+  async #superseded(other: DestinationHandoff, session: SessionPort): Promise<boolean> {
+    if (other.request.from !== session.peer) return false;
+    other.abandon({
+      code: 'handoff-superseded',
+      message: 'The other place began another handoff of the guest',
+    });
+    await other.ended;
+    return other.status().state === 'refused';
+  }
+
+  async #seal(
+    session: SessionPort,
+    { confirmation, ...key }: Params<'handoff.seal'>,
+  ): Promise<Result<'handoff.seal'>> {
     const handoff = this.#find(session, key);
-    if (handoff !== undefined) return handoff.seal();
+    if (handoff !== undefined) return handoff.seal(confirmation);
     const records = await this.#deps.journal.recordsOf(key.handoffId);
     if (records.some(({ type, peer }) => type === 'incoming-claimed' && peer === session.peer)) {
       const refused = records.some(({ type }) => type === 'incoming-refused');
-      if (!refused) return { outcome: 'claimed', reason: null, runningAt: null };
+      if (!refused)
+        return { outcome: 'claimed', confirmation: null, reason: null, runningAt: null };
     }
     // Never heard of, or refused: on record before it is said, so that no later seal can be accepted.
     if (!records.some(({ type }) => type === 'incoming-refused')) {
@@ -160,7 +179,8 @@ export class HandoffDestination {
       };
       await this.#deps.journal.append({ ...record, type: 'incoming-refused' });
     }
-    return { outcome: 'refused', reason: 'the handoff is not known here', runningAt: null };
+    const reason = 'the handoff is not known here';
+    return { outcome: 'refused', confirmation: null, reason, runningAt: null };
   }
 
   async #query(session: SessionPort, key: HandoffKey): Promise<Result<'handoff.query'>> {

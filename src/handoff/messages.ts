@@ -5,9 +5,13 @@
  *   handoff.preflight   could this guest run there, and come back?       -> all problems at once
  *   handoff.prepare     start an empty QEMU for it                       -> ready for disks and memory
  *   handoff.loaded      (long) wait until disks and memory are there     -> loaded
- *   handoff.seal        it is yours from `epoch` on                      -> claimed | refused
+ *   handoff.seal        it is yours from `epoch` on                      -> claimed | refused | late
  *   handoff.abort       it stays with me; forget it                      -> nothing, whatever the state
  *   handoff.query       what do you know of this handoff? (read only)
+ *
+ * A seal that the link kept for long may arrive when the source has taken the guest back. So it counts only within
+ * `SEAL_VALID_MS` of the answer `loaded`, or with the `confirmation` of an answer `late`, within as long of that. From its
+ * own side of these times the source knows when no seal of its can count any more, without any common clock.
  *
  * Memory and disks travel in channels of kind `handoff.memory` and `handoff.disk`, with the metadata below.
  */
@@ -21,6 +25,9 @@ const key = { handoffId, guestId, epoch };
 /** The version of what the channels carry; both ends of a handoff need the same. */
 export const STREAM_VERSION = 1;
 
+/** By the destination's clock, ms. */
+export const SEAL_VALID_MS = 3_000;
+
 export const messages = {
   'handoff.preflight': {
     params: z.object({ spec: guestSpec }),
@@ -32,9 +39,11 @@ export const messages = {
   },
   'handoff.loaded': { params: z.object(key), result: z.object({}) },
   'handoff.seal': {
-    params: z.object(key),
+    params: z.object({ ...key, confirmation: z.uuid().nullable() }),
     result: z.object({
-      outcome: z.enum(['claimed', 'refused']),
+      outcome: z.enum(['claimed', 'refused', 'late']),
+      /** With `late`: what the seal has to be repeated with. */
+      confirmation: z.uuid().nullable(),
       reason: z.string().max(512).nullable(),
       /** When the guest began to run there, milliseconds since 1970 by the destination's clock. */
       runningAt: z.number().nullable(),

@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { SojournError } from '../common/index.ts';
-import type { HandoffKey } from './messages.ts';
+import { type HandoffKey, SEAL_VALID_MS } from './messages.ts';
 import type { SessionPort } from './ports.ts';
 import { type HandoffPhase, PhaseTimes } from './progress.ts';
 import { errorOf, reasonOf } from './reason.ts';
@@ -29,6 +29,8 @@ export const SEAL_TIMEOUT_MS = 3_000;
 /** In doubt it is asked again this often, ms, doubling up to the maximum. */
 export const ASK_AGAIN_MS = 250;
 export const ASK_AGAIN_MAX_MS = 5_000;
+/** Clocks of two hosts run differently by much less than this over the time that a seal counts, ms. */
+const CLOCK_TOLERANCE_MS = 50;
 /** For telling the other place that it may forget the handoff, ms; it finds out by itself as well. */
 const ABORT_TIMEOUT_MS = 5_000;
 
@@ -78,6 +80,9 @@ class SourceHandoff {
   #journaling: Promise<void> = Promise.resolve();
   #asked = 0;
   #decision: 'keep-here' | 'give-up-here' | undefined;
+  /** On the steady clock: after it no seal of ours counts at the destination. */
+  #sealOver = Number.POSITIVE_INFINITY;
+  #deciding: NodeJS.Timeout | undefined;
 
   constructor(options: SourceOptions) {
     this.#options = options;
@@ -99,6 +104,8 @@ class SourceHandoff {
       this.#decision = decision;
       this.#decide();
     });
+    // A recovery: an agent before this one may have sealed just now.
+    this.#sealsCount();
     this.#enter(step);
     if (signal?.aborted === true) cancel();
     return this.#result.promise.finally(() => signal?.removeEventListener('abort', cancel));
@@ -129,11 +136,22 @@ class SourceHandoff {
     Promise.all(started).then(() => this.#finish(), this.#result.reject);
   }
 
-  /** A decision counts from when the handoff is in doubt on. */
+  /**
+   * A decision counts from when the handoff is in doubt on. To keep the guest also waits until no seal that is still under
+   * way can count, and none is sent meanwhile.
+   */
   #decide(): void {
     const decision = this.#decision;
     if (decision === undefined || this.#state.kind !== 'sealed' || !this.#state.inDoubt) return;
-    this.#dispatch({ type: 'decided', decision });
+    const wait = decision === 'keep-here' ? this.#sealOver - performance.now() : 0;
+    clearTimeout(this.#deciding);
+    if (wait > 0) this.#deciding = setTimeout(() => this.#decide(), wait);
+    else this.#dispatch({ type: 'decided', decision });
+  }
+
+  /** The destination counts from a moment that is past now. */
+  #sealsCount(): void {
+    this.#sealOver = performance.now() + SEAL_VALID_MS + CLOCK_TOLERANCE_MS;
   }
 
   async #finish(): Promise<void> {
@@ -217,6 +235,7 @@ class SourceHandoff {
   }
 
   async #seal(): Promise<void> {
+    this.#sealsCount();
     const { datapath, spec, peer } = this.#options;
     const session = this.#attempt.session;
     if (session === undefined) return this.#askAgain();
@@ -227,9 +246,20 @@ class SourceHandoff {
     await Promise.all([this.#sendSeal(session), committed]);
   }
 
-  async #sendSeal(session: SessionPort): Promise<void> {
+  async #sendSeal(session: SessionPort, confirmation: string | null = null): Promise<void> {
+    // Kept here as soon as the seals that were sent are void.
+    if (this.#decision === 'keep-here') return;
     try {
-      const answer = await call(session, 'handoff.seal', this.#key, { timeoutMs: SEAL_TIMEOUT_MS });
+      const answer = await call(
+        session,
+        'handoff.seal',
+        { ...this.#key, confirmation },
+        { timeoutMs: SEAL_TIMEOUT_MS },
+      );
+      if (answer.outcome === 'late') {
+        this.#sealsCount();
+        return await this.#sendSeal(session, answer.confirmation);
+      }
       this.#attempt.times.runningAt ??= answer.runningAt ?? undefined;
       this.#attempt.times.answeredAt = this.#options.now();
       if (answer.outcome === 'claimed') this.#dispatch({ type: 'claimed' });
