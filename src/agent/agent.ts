@@ -163,7 +163,10 @@ async function compose(
     netSocket,
     changed,
   });
-  places.on('connected', (peer) => void registry.tell(peer));
+  places.on('connected', (peer) => {
+    void registry.tell(peer);
+    void departures.tell(peer);
+  });
   places.on('changed', () => {
     changed();
     datapath

@@ -13,6 +13,7 @@ import {
   recoverSourceHandoff,
   runSource,
   type SourceOptions,
+  tellAborted,
 } from '../handoff/index.ts';
 import type { DatapathSupervisor } from './datapath-supervisor.ts';
 import type { GuestFiles } from './guest-files.ts';
@@ -61,6 +62,8 @@ export interface DeparturesOptions {
 export class Departures {
   readonly #options: DeparturesOptions;
   readonly #departures = new Map<string, Departure>();
+  /** Handoffs that a person ended here while the other place was away; it may still wait for their seals. */
+  readonly #untold = new Map<string, { peer: string; guestId: string; epoch: number }>();
 
   constructor(options: DeparturesOptions) {
     this.#options = options;
@@ -114,6 +117,21 @@ export class Departures {
     const departure = this.#departures.get(guestId);
     if (departure === undefined || CALM.has(departure.progress.phase)) return;
     await departure.settled.promise;
+  }
+
+  /** A session with the place is up: what was decided without it is told. */
+  async tell(peer: string): Promise<void> {
+    const session = this.#options.places.session(peer);
+    if (session?.state !== 'connected') return;
+    for (const [handoffId, { guestId, epoch, ...waiting }] of this.#untold) {
+      if (waiting.peer !== peer) continue;
+      try {
+        await tellAborted(session, { handoffId, guestId, epoch });
+        this.#untold.delete(handoffId);
+      } catch (error) {
+        this.#options.log.warn({ handoffId, err: error }, 'the other place was not told');
+      }
+    }
   }
 
   /** Cancels the handoff under way; without effect from the seal on. @throws SojournError `no-handoff` */
@@ -258,6 +276,11 @@ export class Departures {
       await datapath.ensureGuest(departedSettings(spec, { epoch, self, place: to.id }));
       registry.locate(spec.home, spec.id, to.id, epoch);
       return;
+    }
+    if (result.reason?.code === 'kept-here') {
+      const { handoffId, epoch } = result;
+      this.#untold.set(handoffId, { peer: to.id, guestId: spec.id, epoch: epoch - 1 });
+      void this.tell(to.id);
     }
     registry.locate(spec.home, spec.id, self, result.epoch);
     if (result.guest === 'gone') {

@@ -32,6 +32,7 @@ export {
   type SourceRecord,
   sourceRecord,
 } from './records.ts';
+export { tellAborted } from './rpc.ts';
 export { recoverSourceHandoff, runSource } from './source.ts';
 export type { SwitchoverTimes } from './source-attempt.ts';
 export type { HandoffResult, SourceOptions } from './source-options.ts';

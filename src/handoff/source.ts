@@ -10,7 +10,7 @@ import { type HandoffPhase, PhaseTimes } from './progress.ts';
 import { errorOf, reasonOf } from './reason.ts';
 import type { SourceRecord, SourceRecordType } from './records.ts';
 import { recoverSource } from './recovery.ts';
-import { call } from './rpc.ts';
+import { ABORT_TIMEOUT_MS, call, tellAborted } from './rpc.ts';
 import { SourceAttempt } from './source-attempt.ts';
 import {
   initialSource,
@@ -31,8 +31,6 @@ export const ASK_AGAIN_MS = 250;
 export const ASK_AGAIN_MAX_MS = 5_000;
 /** Clocks of two hosts run differently by much less than this over the time that a seal counts, ms. */
 const CLOCK_TOLERANCE_MS = 50;
-/** For telling the other place that it may forget the handoff, ms; it finds out by itself as well. */
-const ABORT_TIMEOUT_MS = 5_000;
 
 /** Hands the guest over. Resolves when it is settled where the guest is; rejects only for a defect. */
 export function runSource(options: SourceOptions): Promise<HandoffResult> {
@@ -315,7 +313,7 @@ class SourceHandoff {
     await this.#bestEffort('telling the other place', async () => {
       const reachable =
         session ?? (await this.#options.connect(AbortSignal.timeout(ABORT_TIMEOUT_MS)));
-      await call(reachable, 'handoff.abort', this.#key, { timeoutMs: ABORT_TIMEOUT_MS });
+      await tellAborted(reachable, this.#key);
     });
   }
 
