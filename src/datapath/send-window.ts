@@ -6,8 +6,11 @@
  * nothing to send would measure itself otherwise; compare BBR, draft-ietf-ccwg-bbr, 5.5).
  */
 const QUEUE_SECONDS = 0.5;
-/** Bytes; room for the first round trips on an unknown link. */
-const MIN_WINDOW = 256 * 1024;
+/**
+ * Bytes; room for the first round trips on an unknown link, and for what a guest answers at once after a switchover: the
+ * packets that were held for it came in one burst, and a rate measured before it says nothing about the link.
+ */
+const MIN_WINDOW = 1024 * 1024;
 const MAX_WINDOW = 8 * 1024 * 1024;
 const SAMPLE_MS = 100;
 const SAMPLES = 8;

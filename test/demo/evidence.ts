@@ -6,11 +6,13 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
 import { join, relative } from 'node:path';
 import { z } from 'zod';
+import { SojournError } from '../../src/common/index.ts';
 import type { QmpLogEntry } from '../../src/guest/index.ts';
 import type { WayStatistics } from '../lab/emulator/index.ts';
 
@@ -55,8 +57,10 @@ export function realtimeMs(): number {
 export class Evidence {
   readonly directory: string;
 
+  /** What an earlier run left there is replaced. Throws SojournError (`usage`) when something else is there. */
   constructor(directory: string) {
     this.directory = directory;
+    clear(directory);
     for (const folder of ['client', 'device', 'site', 'baseline'])
       mkdirSync(join(directory, folder), { recursive: true });
     writeFileSync(join(directory, 'README.txt'), README);
@@ -109,6 +113,20 @@ export function readJsonLines<Schema extends z.ZodType>(
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => schema.parse(JSON.parse(line)));
+}
+
+/** Logs of two runs in one folder would be taken for one run. */
+function clear(directory: string): void {
+  if (!existsSync(directory) || readdirSync(directory).length === 0) return;
+  const readme = join(directory, 'README.txt');
+  if (!existsSync(readme) || readFileSync(readme, 'utf8') !== README)
+    throw new SojournError({
+      kind: 'usage',
+      code: 'evidence-not-empty',
+      message: `The folder ${directory} has something else than evidence of an earlier run in it`,
+      remedy: 'Name a new or an empty folder',
+    });
+  rmSync(directory, { recursive: true });
 }
 
 /** Larger logs than this are left out, bytes. */

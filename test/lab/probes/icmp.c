@@ -1,6 +1,7 @@
 /*
- * Numbered ICMP echoes, evenly spaced: icmp ADDRESS SPACING-US LOG, needs CAP_NET_RAW. (ping(8) keeps its
- * spacing only while replies take less time than that.) Writes `clock <ns> <realtime ns>`, `sent <ns> <n>`
+ * Numbered ICMP echoes, evenly spaced: icmp ADDRESS SPACING-US PHASE-US LOG, needs CAP_NET_RAW. (ping(8)
+ * keeps its spacing only while replies take less time than that.) They leave PHASE-US after the multiples of
+ * SPACING-US on CLOCK_MONOTONIC, so that several of these take turns. Writes `clock <ns> <realtime ns>`, `sent <ns> <n>`
  * and `got <ns> <n>`, ns of CLOCK_MONOTONIC, as log.ts does. After SIGTERM it only listens, and ends after
  * LISTEN_MS.
  */
@@ -96,12 +97,13 @@ static void stop(int signal) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 4) return 2;
+  if (argc != 5) return 2;
   uint64_t spacing = strtoull(argv[2], NULL, 10) * 1000;
+  uint64_t phase = strtoull(argv[3], NULL, 10) * 1000;
   struct sigaction action = {.sa_handler = stop};
   pthread_t receiver;
-  out = fopen(argv[3], "a");
-  if (!out) fail(argv[3]);
+  out = fopen(argv[4], "a");
+  if (!out) fail(argv[4]);
   open_socket(argv[1]);
   identifier = (uint16_t)getpid();
   sigaction(SIGTERM, &action, NULL);
@@ -110,7 +112,7 @@ int main(int argc, char **argv) {
           (unsigned long long)now(CLOCK_REALTIME));
   if (pthread_create(&receiver, NULL, receive, NULL) != 0) fail("pthread_create");
 
-  uint64_t next = now(CLOCK_MONOTONIC);
+  uint64_t next = (now(CLOCK_MONOTONIC) / spacing + 1) * spacing + phase;
   for (uint32_t number = 1; !stopping; number++, next += spacing) {
     struct timespec at = {(time_t)(next / 1000000000u), (long)(next % 1000000000u)};
     struct echo echo = {.type = version == 4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST,

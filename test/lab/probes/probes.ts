@@ -76,14 +76,20 @@ export class Probes {
     this.#tell({ command: 'streams', on });
   }
 
-  /** ICMP echoes to each address, `ms` apart; each call writes files of its own (`label`). */
+  /**
+   * ICMP echoes `ms` apart, to the addresses in turn: more would only measure that a Linux kernel keeps
+   * no more than some 170 answers of each family waiting (icmp_sk_init in net/ipv4/icmp.c).
+   * Each call writes files of its own (`label`).
+   */
   async startPing(label: string, ms: number): Promise<void> {
     this.#icmp ??= await build('icmp.c', ['-O1', '-pthread']);
     const program = this.#icmp;
+    const spacingUs = ms * 1000 * this.#targets.length;
     this.#pings = await Promise.all(
-      this.#targets.map(({ name, address }) => {
+      this.#targets.map(({ name, address }, turn) => {
         const log = join(this.#directory, `icmp-${name}-${label}.log`);
-        return this.#namespace.spawn([program, address, `${ms * 1000}`, log]);
+        const timing = [`${spacingUs}`, `${turn * ms * 1000}`];
+        return this.#namespace.spawn([program, address, ...timing, log]);
       }),
     );
   }
