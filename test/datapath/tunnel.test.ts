@@ -57,7 +57,7 @@ describe('the send window', () => {
 
   it('holds half a second of what the link delivers, within its bounds', () => {
     const window = new SendWindow(0);
-    expect(window.limit).toBe(256 * KIB);
+    expect(window.limit).toBe(KIB * KIB);
     window.sent(10_000_000);
     window.acknowledged(250_000, 100);
     expect(window.rate).toBe(2_500_000);
@@ -72,7 +72,7 @@ describe('the send window', () => {
     window.sent(10_000_000);
     window.acknowledged(1_000_000, 100);
     for (let i = 1; i <= 8; i++) window.acknowledged(1_000_000 + i, 100 + i * 100);
-    expect(window.limit).toBe(256 * KIB);
+    expect(window.limit).toBe(KIB * KIB);
   });
 
   it('does not believe nonsense', () => {
