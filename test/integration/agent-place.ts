@@ -29,6 +29,8 @@ export interface AgentPlaceOptions {
   readonly flags: readonly string[];
   /** Where its log goes. */
   readonly logs: string;
+  /** How long a command may take. */
+  readonly commandDeadlineMs?: number;
 }
 
 export class AgentPlace extends EventEmitter<{ line: [LogLine] }> {
@@ -106,8 +108,9 @@ export class AgentPlace extends EventEmitter<{ line: [LogLine] }> {
       ...[process.execPath, COMMAND, ...args, '--state', this.state],
     ]);
     const env = { ...process.env, ...this.#environment };
+    const timeout = this.#options.commandDeadlineMs ?? COMMAND_DEADLINE_MS;
     return new Promise((resolve, reject) => {
-      execFile(file, rest, { timeout: COMMAND_DEADLINE_MS, env }, (error, stdout, stderr) => {
+      execFile(file, rest, { timeout, env }, (error, stdout, stderr) => {
         if (error === null) resolve(stdout);
         else reject(new Error(stderr.trim()));
       });
