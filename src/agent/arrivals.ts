@@ -145,23 +145,19 @@ export class Arrivals implements GuestHostPort {
   async #preflight(spec: GuestSpec): Promise<PreflightProblem[]> {
     const { machine, images, places, store } = this.#options;
     const here = places().self.name;
-    const problems: { code: string; message: string; remedy: string }[] = [
-      ...compatibilityProblems(spec, await machine.capabilities(spec.abi.accelerator), {
-        placeName: here,
-      }),
-    ];
-    for (const { digest } of blobsOf(spec.abi)) {
-      try {
-        await images.verify(digest);
-      } catch (error) {
-        if (!(error instanceof SojournError)) throw error;
-        problems.push({
-          code: error.code,
-          message: `${error.message} (at ${here})`,
-          remedy: error.remedy ?? `Import the image at ${here}`,
-        });
-      }
+    const problems: { code: string; message: string; remedy: string }[] = [];
+    const collect = (error: unknown) => {
+      if (!(error instanceof SojournError)) throw error;
+      const { code, message, remedy = `See "sojourn doctor" at ${here}` } = error;
+      problems.push({ code, message: `${message} (at ${here})`, remedy });
+    };
+    try {
+      const able = await machine.capabilities(spec.abi.accelerator);
+      problems.push(...compatibilityProblems(spec, able, { placeName: here }));
+    } catch (error) {
+      collect(error);
     }
+    for (const { digest } of blobsOf(spec.abi)) await images.verify(digest).catch(collect);
     if (spec.home !== places().self.id && places().find(spec.home) === undefined)
       problems.push({
         code: 'home-not-paired',

@@ -23,7 +23,7 @@ import type { Machine } from './machine.ts';
 import { anchoredSettings, departedSettings, localSettings } from './mapping.ts';
 import { guestPaused } from './paused.ts';
 import type { HandoffSummary } from './peer-messages.ts';
-import type { Places } from './places.ts';
+import { namingOther, type Places } from './places.ts';
 import type { RegistryService } from './registry-service.ts';
 
 /** While in doubt the other place is asked again and again; a look for a session takes this long at most, ms. */
@@ -249,7 +249,9 @@ export class Departures {
       wayBack: async () =>
         compatibilityProblems(spec, await machine.capabilities(spec.abi.accelerator), {
           placeName: places.self.name,
+          // What it takes here it may take again.
           memoryReserved: true,
+          overlayBytes: 0,
         }).map(({ message, ...problem }) => ({
           ...problem,
           message: `it could not come back, because ${asClause(message)}`,
@@ -368,10 +370,11 @@ function stayed(spec: GuestSpec, to: PlaceRef, result: HandoffResult): SojournEr
       ? 'it is still here, but its QEMU has ended'
       : 'it goes on here as if nothing had happened';
   const cancelled = reason?.code === 'handoff-cancelled';
+  const why = asClause(namingOther(reason?.message ?? 'it failed', to.name));
   return new SojournError({
     kind: cancelled ? 'cancelled' : 'requirement',
     code: reason?.code ?? 'handoff-failed',
-    message: `${spec.name} was not handed to ${to.name}: ${asClause(reason?.message ?? 'it failed')}; ${where}`,
+    message: `${spec.name} was not handed to ${to.name}: ${why}; ${where}`,
     ...(cancelled
       ? {}
       : {

@@ -274,10 +274,14 @@ export class Places extends EventEmitter<PlacesEvents> {
   }
 }
 
-/** What the transport knows only as "the other place" has a name here. */
+/** What other parts know only as "the other place" has a name here. */
+export function namingOther(message: string, name: string): string {
+  return message.replace(/\bthe other place\b/gi, name);
+}
+
 function namingPlace(error: SojournError, name: string): SojournError {
   const { kind, code, message, cause } = error;
-  const named = message.replace(/\bthe other place\b/gi, name);
+  const named = namingOther(message, name);
   if (code === 'peer-not-pinned')
     return new SojournError({
       kind,

@@ -1,9 +1,8 @@
 /** What this place can offer to a guest that wants to come. */
 import { readFile, statfs } from 'node:fs/promises';
-import { SojournError } from '../common/index.ts';
 import type { AcceleratorVerdict } from './accelerator.ts';
 import type { PlaceCapabilities } from './compatibility.ts';
-import { memoryDirectory } from './disks/index.ts';
+import { memoryRoom } from './disks/index.ts';
 import { findFirmware } from './firmware.ts';
 import type { QemuCapabilities } from './probe.ts';
 
@@ -43,13 +42,4 @@ async function readMemoryAvailableMiB(): Promise<number> {
   const text = await readFile('/proc/meminfo', 'utf8');
   const match = /^MemAvailable:\s+(\d+) kB$/m.exec(text);
   return Math.floor(Number(match?.[1] ?? 0) / 1024);
-}
-
-async function memoryRoom(environment: PlaceOptions['environment']): Promise<number> {
-  try {
-    return (await memoryDirectory({ environment, requiredBytes: 0 })).freeBytes;
-  } catch (error) {
-    if (error instanceof SojournError) return 0;
-    throw error;
-  }
 }

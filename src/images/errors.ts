@@ -2,6 +2,11 @@ import { SojournError } from '../common/index.ts';
 
 const again = 'Import the image again with "sojourn image import FOLDER"';
 
+/** Digests as people compare them. */
+function brief(text: string): string {
+  return text.replace(/\b([0-9a-f]{16})[0-9a-f]{48}\b/g, '$1');
+}
+
 export function imageUnknown(reference: string): SojournError {
   return new SojournError({
     kind: 'not-found',
@@ -15,7 +20,7 @@ export function imageMissing(digest: string): SojournError {
   return new SojournError({
     kind: 'requirement',
     code: 'image-missing',
-    message: `The image file ${digest} is not in the image store`,
+    message: `The image file ${brief(digest)} is not in the image store`,
     remedy: again,
   });
 }
@@ -25,7 +30,7 @@ export function digestWrong(file: string, expected: string, found: string): Sojo
   return new SojournError({
     kind: 'requirement',
     code: 'image-digest-wrong',
-    message: `The content of ${file} is not what its name promises: expected ${expected}, found ${found}`,
+    message: `The content of ${brief(file)} is not what its name promises: expected ${brief(expected)}, found ${brief(found)}`,
     remedy: 'Get an undamaged copy and import it with "sojourn image import FOLDER"',
   });
 }

@@ -23,6 +23,7 @@ import { type Finished, jsonLines, runCli } from '../cli/run-cli.ts';
 import { endProcess, Namespace } from '../lab/namespace.ts';
 import { blankBase, TinyConsole, tinyGuest } from '../lab/tiny-guest.ts';
 import { processesIn } from './errors-processes.ts';
+import type { QemuChange } from './errors-qemu.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -85,12 +86,17 @@ export class ErrorsLab implements AsyncDisposable {
   ): Promise<{ device: LabAgent; site: LabAgent }> {
     const device = this.device('laptop', settings.device);
     const site = this.site('cloud', settings.site);
+    await this.join(device, site);
+    return { device, site };
+  }
+
+  /** Starts and pairs them. */
+  async join(device: LabAgent, site: LabAgent): Promise<void> {
     await Promise.all([device.start(), site.start()]);
     const image = await this.tinyImage();
     await Promise.all([device, site].map((agent) => agent.call('image.import', { path: image })));
     const { invite } = await site.call('place.invite', {});
     await device.call('place.pair', { invite });
-    return { device, site };
   }
 
   /** Folder of an image named `tiny` that can be imported. */
@@ -283,11 +289,19 @@ export class LabAgent {
   }
 }
 
+/** The real QEMU of the PATH, but for what it tells about itself. */
+export function changedQemu(change: QemuChange): string {
+  const program = join(import.meta.dirname, 'errors-qemu.ts');
+  return `#!/bin/sh\nexec ${process.execPath} ${program} '${JSON.stringify(change)}' "$@"\n`;
+}
+
 export interface Wanted {
   readonly exit: number;
   readonly code: string;
   /** Of the whole line: what, why, what to do. */
   readonly line: RegExp;
+  /** Several things are wrong at once: the line may be long. */
+  readonly several?: boolean;
 }
 
 export interface ShownError {
@@ -304,10 +318,12 @@ export interface ShownError {
 export function expectError(run: Finished, wanted: Wanted): ShownError {
   expect(run.stderr).toMatch(wanted.line);
   expect(run).toMatchObject({ code: wanted.exit, signal: null });
-  expectReadable(run.stderr);
+  expectReadable(run.stderr, wanted.several ? Number.POSITIVE_INFINITY : LONGEST_LINE);
   const { error } = jsonLines(run.stdout).at(-1) as { error: ShownError };
   expect(error.code).toBe(wanted.code);
   expect(run.stderr).toContain(error.message);
+  // Who has cancelled knows what to do.
+  if (error.kind === 'cancelled') return error;
   expect(error.remedy, 'what to do').toBeTruthy();
   expect(run.stderr).toContain(error.remedy);
   return error;
@@ -315,13 +331,13 @@ export function expectError(run: Finished, wanted: Wanted): ShownError {
 
 const LONGEST_LINE = 420;
 
-export function expectReadable(stderr: string): void {
+export function expectReadable(stderr: string, longest = LONGEST_LINE): void {
   const lines = stderr.trimEnd().split('\n');
   expect(lines).toHaveLength(1);
   const [line = ''] = lines;
   // A sentence, or the name of a guest, place, file or option first.
   expect(line).toMatch(/^sojourn: \S.*\.$/);
-  expect(line.length).toBeLessThan(LONGEST_LINE);
+  expect(line.length, line).toBeLessThan(longest);
   expect(line).not.toMatch(/`|undefined|\[object|Error:|\n\s+at |\.\.(?!\w)|\. \./);
   for (const [, text = ''] of line.matchAll(/"(sojourn[ "][^"]*|sojourn)"/g)) expectCommand(text);
 }

@@ -2,7 +2,7 @@
  * A QEMU that is not quite the installed one, for tests: `errors-qemu.ts CHANGE ARGUMENT...`. Answers about itself are
  * changed on their way; a guest runs in the real one.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -15,18 +15,21 @@ export interface QemuChange {
   readonly version?: string;
   /** Names that QMP's answers do not contain. */
   readonly hide?: readonly string[];
-  /** What `-accel` is run as. */
-  readonly accelerator?: string;
 }
 
 const [, , change, ...given] = process.argv;
-const { version, hide = [], accelerator } = JSON.parse(change ?? '{}') as QemuChange;
+const { version, hide = [] } = JSON.parse(change ?? '{}') as QemuChange;
 
 /** The next one on the PATH. */
 function realQemu(): string {
   const [, ...rest] = (process.env.PATH ?? '').split(delimiter);
   const folder = rest.find((path) => existsSync(join(path, 'qemu-system-x86_64')));
   return join(folder ?? '/usr/bin', 'qemu-system-x86_64');
+}
+
+/** It dies with this process, however that ends. */
+function startReal(args: readonly string[]): ChildProcess {
+  return spawn('setpriv', ['--pdeathsig', 'KILL', realQemu(), ...args], { stdio: 'inherit' });
 }
 
 async function relay(real: ChildProcess, socket: string): Promise<void> {
@@ -52,20 +55,13 @@ async function relay(real: ChildProcess, socket: string): Promise<void> {
 if (version !== undefined && given.includes('--version')) {
   console.log(`QEMU emulator version ${version}`);
 } else {
-  const args = given.map((argument, index) =>
-    accelerator !== undefined && given[index - 1] === '-accel'
-      ? argument.replace(/^kvm/, accelerator)
-      : argument,
-  );
+  const args = [...given];
   const at = args.indexOf('-qmp') + 1;
   const socket = /^unix:([^,]+)/.exec(args[at] ?? '')?.[1];
   if (at > 0 && socket !== undefined && hide.length > 0) {
     args[at] = `unix:${socket}.real,server=on,wait=off`;
-    // It dies with this process, however that ends.
-    const command = ['--pdeathsig', 'KILL', realQemu(), ...args];
-    const real = spawn('setpriv', command, { stdio: 'inherit' });
-    await relay(real, socket);
+    await relay(startReal(args), socket);
   } else {
-    process.exitCode = spawnSync(realQemu(), args, { stdio: 'inherit' }).status ?? 1;
+    startReal(args).on('exit', (code) => process.exit(code ?? 1));
   }
 }

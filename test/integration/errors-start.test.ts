@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { jsonLines } from '../cli/run-cli.ts';
-import { ErrorsLab, expectReadable, type LabAgent } from './errors-lab.ts';
+import { changedQemu, ErrorsLab, expectReadable, type LabAgent } from './errors-lab.ts';
 
 /** No user has this id on any distribution. */
 const STRANGER = 54_321;
@@ -189,7 +189,7 @@ describe('QEMU', () => {
   });
 
   test('lacks a capability', async () => {
-    await agent.install('qemu-system-x86_64', lackingQemu('blockdev-reopen'));
+    await agent.install('qemu-system-x86_64', changedQemu({ hide: ['blockdev-reopen'] }));
     await agent.fails(create, {
       exit: 5,
       code: 'qemu-lacks-blockdev-reopen',
@@ -210,8 +210,3 @@ describe('QEMU', () => {
     });
   });
 });
-
-/** The real QEMU, which does not tell of one of its commands. */
-function lackingQemu(command: string): string {
-  return `#!/bin/sh\nexec ${process.execPath} ${join(import.meta.dirname, 'errors-qemu.ts')} '{"hide":["${command}"]}' "$@"\n`;
-}

@@ -2,6 +2,7 @@ export {
   type MemoryDirectory,
   type MemoryDirectoryOptions,
   memoryDirectory,
+  memoryRoom,
 } from './memory-directory.ts';
 export {
   copyOverlay,

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { SojournError } from '../../common/index.ts';
 
 /** statfs(2), f_type of tmpfs. */
+const SHARED_DIRECTORY = '/dev/shm';
 const TMPFS_MAGIC = 0x01021994;
 const DIRECTORY_MODE = 0o700;
 
@@ -30,7 +31,7 @@ export interface MemoryDirectoryOptions {
 export async function memoryDirectory(options: MemoryDirectoryOptions): Promise<MemoryDirectory> {
   const uid = process.getuid?.() ?? 0;
   const runtime = options.environment.XDG_RUNTIME_DIR;
-  const shared = options.sharedDirectory ?? '/dev/shm';
+  const shared = options.sharedDirectory ?? SHARED_DIRECTORY;
   const candidates = [
     ...(runtime ? [{ parent: runtime, name: 'sojourn-overlays' }] : []),
     { parent: shared, name: `sojourn-${uid}` },
@@ -51,6 +52,14 @@ export async function memoryDirectory(options: MemoryDirectoryOptions): Promise<
     remedy:
       'Lower it with "sojourn guest limit GUEST SIZE", or create the guest with --overlay disk',
   });
+}
+
+/** The most that `memoryDirectory` can find room for, bytes; 0 where there is no tmpfs. */
+export async function memoryRoom(
+  environment: MemoryDirectoryOptions['environment'],
+): Promise<number> {
+  const parents = [environment.XDG_RUNTIME_DIR, SHARED_DIRECTORY].filter((path) => path);
+  return Math.max(0, ...(await Promise.all(parents.map((path) => tmpfsRoom(path ?? '')))));
 }
 
 /** 0 when it is not there or not a tmpfs. */
