@@ -8,7 +8,8 @@ apt_sources=${SOJOURN_APT_SOURCES:-/etc/apt}
 apt_lock_wait=300
 
 # tool | needed from this purpose on | Debian | Fedora | Arch
-# `libc.a` stands for the C library to link statically, `ovmf` for the UEFI firmware (src/guest/firmware.ts).
+# `libc.a` stands for the C library to link statically, `ovmf` for the UEFI firmware (src/guest/firmware.ts),
+# `debian-keys` for the keys that Debian 13 is signed with.
 tools='
 qemu-system-x86_64 | none | qemu-system-x86        | qemu-system-x86-core | qemu-system-x86
 qemu-img           | none | qemu-utils             | qemu-img             | qemu-img
@@ -30,6 +31,7 @@ script             | test | bsdutils               | util-linux-script    | util
 ovmf               | slow | ovmf                   | edk2-ovmf            | edk2-ovmf
 ssh                | slow | openssh-client         | openssh-clients      | openssh
 mmdebstrap         | slow | mmdebstrap             | mmdebstrap           | mmdebstrap
+debian-keys        | slow | debian-archive-keyring | debian-keyring       | debian-archive-keyring
 mformat            | slow | mtools                 | mtools               | mtools
 sfdisk             | slow | fdisk                  | util-linux           | util-linux
 newuidmap          | slow | uidmap                 | shadow-utils         | shadow
@@ -45,6 +47,7 @@ tool_there() {
     qemu-system-x86_64) qemu_new_enough ;;
     libc.a) have cc && [ -e "$(cc -print-file-name=libc.a)" ] ;;
     ovmf) firmware_there ;;
+    debian-keys) [ -e /usr/share/keyrings/debian-archive-trixie-stable.gpg ] ;;
     # Root makes the guests without.
     newuidmap | fakeroot) [ "$(id -u)" = 0 ] || have "$1" ;;
     *) have "$1" ;;
