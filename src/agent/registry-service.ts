@@ -113,6 +113,7 @@ export class RegistryService {
   async find(
     home: string,
     guestId: string,
+    timeoutMs: number,
   ): Promise<{ place: string; placeName: string; epoch: number } | undefined> {
     const { registry, places } = this.#options;
     if (home === places().self.id) {
@@ -121,8 +122,7 @@ export class RegistryService {
     }
     const session = places().session(home);
     if (session?.state !== 'connected') return undefined;
-    const options = { timeoutMs: QUESTION_MS };
-    const { record } = await peerCalls.call(session, 'registry.find', { guestId }, options);
+    const { record } = await peerCalls.call(session, 'registry.find', { guestId }, { timeoutMs });
     return record ?? undefined;
   }
 

@@ -39,7 +39,7 @@ export class Whereabouts {
     const fallback: Sighting = { place: this.#places.ref(last), there: 'unknown' };
     let found: Sighting = fallback;
     try {
-      const record = await this.#registry.find(spec.home, spec.id);
+      const record = await this.#registry.find(spec.home, spec.id, PATIENCE_MS);
       if (record !== undefined) {
         const known = this.#places.ref(record.place);
         found = {
