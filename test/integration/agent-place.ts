@@ -64,12 +64,12 @@ export class AgentPlace extends EventEmitter<{ line: [LogLine] }> {
     return this.#api !== undefined;
   }
 
-  /** Starts the agent; resolves when it answers. */
-  async start(): Promise<void> {
+  /** Starts the agent, by the command `through` if there is one; resolves when it answers. */
+  async start(through: readonly string[] = []): Promise<void> {
     const { side, flags } = this.#options;
     const base = [process.execPath, COMMAND, 'agent', '--profile', side, '--state', this.state];
     const agent = await this.namespace.spawn(
-      [...base, '--name', this.name, '--log-level', 'debug', ...flags],
+      [...through, ...base, '--name', this.name, '--log-level', 'debug', ...flags],
       { stdout: 'pipe', stderr: 'pipe', env: this.#environment },
     );
     this.#agent = agent;
