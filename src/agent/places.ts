@@ -168,6 +168,8 @@ export class Places extends EventEmitter<PlacesEvents> {
       identity,
       place: { name: this.#options.name, profile: this.#options.profile },
       invite,
+    }).catch((error: unknown) => {
+      throw notPairing(asSojournError(error), invite.name);
     });
     const peer = peers.put({
       id: site.id,
@@ -227,13 +229,19 @@ export class Places extends EventEmitter<PlacesEvents> {
 
   #dial(peer: Peer): void {
     const [first] = peer.endpoints;
-    if (first === undefined || this.#dialers.has(peer.id)) return;
+    if (first === undefined) return;
+    const hosts = peer.endpoints.map(({ host }) => host);
+    const known = this.#dialers.get(peer.id);
+    if (known !== undefined) {
+      known.setAddresses(hosts, first.port);
+      return;
+    }
     const { identity, name, profile } = this.#options;
     const dialer = new PeerDialer({
       identity,
       place: { name, profile },
       peer: peer.id,
-      hosts: peer.endpoints.map(({ host }) => host),
+      hosts,
       port: first.port,
       onSession: (session) => this.#opened(session),
     });
@@ -277,6 +285,19 @@ export class Places extends EventEmitter<PlacesEvents> {
 /** What other parts know only as "the other place" has a name here. */
 export function namingOther(message: string, name: string): string {
   return message.replace(/\bthe other place\b/gi, name);
+}
+
+/** Whoever answers in the place of a site that is not trusted yet cannot be told apart from an old invite. */
+function notPairing(error: SojournError, name: string): SojournError {
+  if (error.code !== 'peer-not-pinned') return namingPlace(error, name);
+  const { kind, code, message } = error;
+  return new SojournError({
+    kind,
+    code,
+    message: `What answers there is not the ${name} that made the invite: ${asClause(message)}`,
+    remedy: `Run "sojourn invite" at ${name} for a new one, and check the address in it`,
+    cause: error,
+  });
 }
 
 function namingPlace(error: SojournError, name: string): SojournError {
