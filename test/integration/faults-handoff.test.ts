@@ -11,18 +11,16 @@ const shared = new SharedPlaces();
 afterAll(() => shared.close());
 
 const CASES: readonly [from: Side, phase: Phase, victim: Victim, end: Side | undefined][] = [
-  ['device', 'prepare', 'destination agent', 'device'],
-  ['device', 'disk', 'source datapath', undefined],
   ['device', 'memory', 'destination QEMU', 'device'],
   ['device', 'memory', 'source agent', 'device'],
+  ['device', 'switchover', 'destination agent', 'device'],
   ['device', 'switchover', 'source agent', undefined],
   ['device', 'switchover', 'destination datapath', undefined],
-  ['device', 'seal', 'destination agent', undefined],
-  ['device', 'seal', 'source datapath', 'site'],
-  ['site', 'switchover', 'destination QEMU', 'site'],
   ['site', 'switchover', 'source datapath', undefined],
-  ['site', 'seal', 'source agent', undefined],
   ['site', 'seal', 'destination QEMU', 'site'],
+  ['site', 'seal', 'source agent', undefined],
+  ['device', 'seal', 'destination agent', undefined],
+  ['site', 'disk', 'destination datapath', undefined],
 ];
 
 describe('in a handoff', () => {

@@ -14,8 +14,52 @@ const STALL_MS = 3_000;
 const SATURATING = 'stream-to 60000 0 1200';
 const SIDES = ['device', 'site'] as const;
 
+/** A guest at the site does not need the device. */
+const CONCERNED = {
+  device: ['device', 'site'],
+  site: ['site'],
+} as const;
+
 describe.each(SIDES)('with the guest at the %s', (side) => {
-  it.each(SIDES)('the agent at the %s may die: no report is missing', async (victim) => {
+  it.each(CONCERNED[side])(
+    'the datapath at the %s may die: the network is back at once',
+    async (victim) => {
+      const places = await shared.at(side);
+      const { witness } = places;
+      const pid = await places.place(victim).datapathPid();
+
+      process.kill(pid, 'SIGKILL');
+      const killedAt = monotonicMs();
+
+      await sleep(NETWORK_BACK_MS);
+      await witness.next(1, 10_000);
+      expect(witness.longestSilence(killedAt)).toBeLessThan(NETWORK_BACK_MS);
+      expect(await places.place(victim).datapathPid()).not.toBe(pid);
+      expect(await places.expectOneGuest()).toBe(side);
+    },
+  );
+
+  it.each(CONCERNED[side])(
+    'the datapath at the %s may stall under load and die',
+    async (victim) => {
+      const places = await shared.at(side);
+      const { witness } = places;
+      const pid = await places.place(victim).datapathPid();
+      witness.ask(SATURATING);
+      await witness.until(() => witness.trafficSeen > 5, 10_000, 'its traffic');
+
+      process.kill(pid, 'SIGSTOP');
+      await sleep(STALL_MS);
+      process.kill(pid, 'SIGKILL');
+      const killedAt = monotonicMs();
+
+      expect((await witness.firstAfter(killedAt, 20_000)) - killedAt).toBeLessThan(NETWORK_BACK_MS);
+      await witness.next(20, 20_000);
+      expect(await places.expectOneGuest()).toBe(side);
+    },
+  );
+
+  it.each(CONCERNED[side])('the agent at the %s may die: no report is missing', async (victim) => {
     const places = await shared.at(side);
     const { witness } = places;
     const place = places.place(victim);
@@ -33,37 +77,5 @@ describe.each(SIDES)('with the guest at the %s', (side) => {
     const { epoch } = (await places.place(side).guest(GUEST)) ?? {};
     expect((await places.move(side)).epoch).toBe((epoch ?? 0) + 1);
     expect(await places.expectOneGuest()).toBe(places.other(side).side);
-  });
-
-  it.each(SIDES)('the datapath at the %s may die: the network is back at once', async (victim) => {
-    const places = await shared.at(side);
-    const { witness } = places;
-    const pid = await places.place(victim).datapathPid();
-
-    process.kill(pid, 'SIGKILL');
-    const killedAt = monotonicMs();
-
-    await sleep(NETWORK_BACK_MS);
-    await witness.next(1, 10_000);
-    expect(witness.longestSilence(killedAt)).toBeLessThan(NETWORK_BACK_MS);
-    expect(await places.place(victim).datapathPid()).not.toBe(pid);
-    expect(await places.expectOneGuest()).toBe(side);
-  });
-
-  it.each(SIDES)('the datapath at the %s may stall under load and die', async (victim) => {
-    const places = await shared.at(side);
-    const { witness } = places;
-    const pid = await places.place(victim).datapathPid();
-    witness.ask(SATURATING);
-    await witness.until(() => witness.trafficSeen > 5, 10_000, 'its traffic');
-
-    process.kill(pid, 'SIGSTOP');
-    await sleep(STALL_MS);
-    process.kill(pid, 'SIGKILL');
-    const killedAt = monotonicMs();
-
-    expect((await witness.firstAfter(killedAt, 20_000)) - killedAt).toBeLessThan(NETWORK_BACK_MS);
-    await witness.next(20, 20_000);
-    expect(await places.expectOneGuest()).toBe(side);
   });
 });

@@ -172,13 +172,22 @@ export class TwoPlaces {
     return where;
   }
 
-  /** A good link, both agents up, the guest at `side`, a witness that knows nothing of what happened before. */
-  async ready(side: Side): Promise<void> {
-    await this.lab.link.set({ ...GOOD_LINK, state: 'up' });
+  /** The link is again as it was in the beginning. */
+  mendLink(): Promise<void> {
+    return this.lab.link.set({ ...GOOD_LINK, state: 'up' });
+  }
+
+  /**
+   * A good link, both agents up, the guest at `side`, a witness that knows nothing of what happened before. Returns where
+   * the guest is.
+   */
+  async ready(side: Side | undefined): Promise<Side> {
+    await this.mendLink();
     for (const place of [this.device, this.site]) if (!place.isUp) await place.start();
     const where = await this.settled();
-    if (where !== side) await this.move(where);
+    if (side !== undefined && where !== side) await this.move(where);
     await this.newWitness();
+    return side ?? where;
   }
 
   /** Resolves when the status of the guest at that place is as wanted. */
@@ -255,21 +264,29 @@ export class SharedPlaces {
   #places: TwoPlaces | undefined;
 
   async at(side: Side): Promise<TwoPlaces> {
-    try {
-      await this.#places?.ready(side);
-    } catch {
-      // The test before this one has failed and told why.
-      await this.close();
-    }
-    if (this.#places === undefined) {
-      this.#places = await TwoPlaces.create();
-      await this.#places.ready(side);
-    }
-    return this.#places;
+    return (await this.#ready(side)).places;
+  }
+
+  /** Wherever the test before has left the guest: what is tested does not depend on it, and moving takes time. */
+  anywhere(): Promise<{ places: TwoPlaces; side: Side }> {
+    return this.#ready(undefined);
   }
 
   async close(): Promise<void> {
     await this.#places?.close();
     this.#places = undefined;
+  }
+
+  async #ready(wanted: Side | undefined): Promise<{ places: TwoPlaces; side: Side }> {
+    if (this.#places !== undefined) {
+      try {
+        return { places: this.#places, side: await this.#places.ready(wanted) };
+      } catch {
+        // The test before this one has failed and told why.
+        await this.close();
+      }
+    }
+    this.#places = await TwoPlaces.create();
+    return { places: this.#places, side: await this.#places.ready(wanted) };
   }
 }
