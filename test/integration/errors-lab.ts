@@ -73,11 +73,16 @@ export class ErrorsLab implements AsyncDisposable {
     return this.agent(name, ['--profile', 'device', '--accelerator', 'tcg'], settings);
   }
 
-  site(name = 'cloud', settings: AgentSettings = {}, port = SITE_PORT): LabAgent {
+  site(
+    name = 'cloud',
+    settings: AgentSettings = {},
+    port = SITE_PORT,
+    more: readonly string[] = [],
+  ): LabAgent {
     const listen = ['--listen', `127.0.0.1:${port}`, '--advertise', '127.0.0.1'];
     const homes = ['--hoa4', '10.77.0.0/24', '--hoa6', '2001:db8:7700::/48'];
     const args = ['--profile', 'site', '--accelerator', 'tcg', ...listen, ...homes];
-    return this.agent(name, args, settings);
+    return this.agent(name, [...args, ...more], settings);
   }
 
   /** A site and a device that are paired and have the tiny image. */
