@@ -15,7 +15,7 @@ import type { ImageStore } from '../images/index.ts';
 import { blobsOf } from '../images/index.ts';
 import type { Session } from '../transport/index.ts';
 import type { DatapathSupervisor } from './datapath-supervisor.ts';
-import { idleProgress } from './departures.ts';
+import { idleProgress } from './departure-report.ts';
 import type { Guests } from './guests.ts';
 import type { Journal } from './journal.ts';
 import type { Machine } from './machine.ts';
