@@ -4,14 +4,14 @@ import { FIRMWARE_REMEDY, findFirmware, isSameFirmwareSize } from '../guest/inde
 import type { GuestRuntime } from '../guest/runtime.ts';
 import type { GuestSpec } from '../guest/spec.ts';
 import type { ImageStore } from '../images/index.ts';
-import type { GuestFiles } from './guest-files.ts';
+import type { GuestFiles, OverlayContent } from './guest-files.ts';
 
 export type BootFiles = Pick<GuestRuntime, 'kernelPath' | 'initrdPath' | 'firmware'>;
 
 /** @throws SojournError `firmware-missing`, or as the image store's `verify` */
 export async function bootFiles(
   spec: GuestSpec,
-  content: 'kept' | 'empty',
+  content: OverlayContent,
   { images, files }: { readonly images: ImageStore; readonly files: GuestFiles },
 ): Promise<BootFiles> {
   const { architecture, boot } = spec.abi;

@@ -101,6 +101,7 @@ export class Departures {
       await places.connected(to.id, departure.cancel.signal);
       const live = guests.live(spec.id);
       if (live === undefined) throw notRunning(spec);
+      await guests.releaseDisks(spec.id);
       const result = await this.#withDirectory(spec, (directory) =>
         runSource({
           ...this.#sourceOptions(spec, departure, ownership.epoch, directory, options.onProgress),

@@ -29,6 +29,9 @@ import type { ImageStore } from '../images/index.ts';
 /** Enough of the id to be unique at one place, and short enough for unix socket paths. */
 const ID_DIGITS = 12;
 
+/** What the overlays of a guest that is about to start shall hold. */
+export type OverlayContent = 'kept' | 'new' | 'empty';
+
 export class GuestFiles {
   readonly #guests: string;
   readonly #images: ImageStore;
@@ -49,12 +52,12 @@ export class GuestFiles {
   }
 
   /**
-   * Readies the overlays of a guest that is about to start: what is in memory already, else a copy of the
-   * durable one, else empty ones.
+   * Readies the overlays of a guest that is about to start. `kept`: what is in memory already, else a copy of the
+   * durable one. `new`: it has never run. `empty`: its content is about to arrive, and what an earlier stay left is void.
    *
-   * @throws SojournError `overlay-memory-short`, `overlay-limit-small`, or as the image store's `verify`
+   * @throws SojournError `overlay-lost`, `overlay-memory-short`, `overlay-limit-small`, or as the image store's `verify`
    */
-  async prepare(spec: GuestSpec, content: 'kept' | 'empty'): Promise<DiskRuntime[]> {
+  async prepare(spec: GuestSpec, content: OverlayContent): Promise<DiskRuntime[]> {
     await mkdir(this.directory(spec), { recursive: true, mode: 0o700 });
     const working = await this.#workingDirectory(spec);
     await mkdir(working, { recursive: true, mode: 0o700 });
@@ -67,14 +70,16 @@ export class GuestFiles {
         limitBytes: spec.overlayLimitBytes,
       };
       const durable = this.durablePath(spec, disk);
-      const kept = content === 'kept';
-      if (kept && (await exists(place.overlayPath))) {
+      if (content !== 'kept') {
+        await rm(durable, { force: true });
+        await createOverlay(disk, place);
+      } else if (await exists(place.overlayPath)) {
         // Newest already; its limit may have been raised since it was made.
         await growOverlay(place.overlayPath, place.limitBytes);
-      } else if (kept && (await exists(durable))) {
+      } else if (await exists(durable)) {
         await copyOverlay(disk, durable, place);
       } else {
-        await createOverlay(disk, place);
+        throw overlayLost(spec, disk);
       }
       disks.push({ name: disk.name, ...place });
     }
@@ -85,12 +90,12 @@ export class GuestFiles {
   async prepareVariables(
     spec: GuestSpec,
     firmware: Firmware,
-    content: 'kept' | 'empty',
+    content: OverlayContent,
   ): Promise<string> {
     const directory = this.directory(spec);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const path = join(directory, 'uefi-variables.fd');
-    if (content === 'empty' || !(await exists(path))) await createVariables(firmware, path);
+    if (content !== 'kept' || !(await exists(path))) await createVariables(firmware, path);
     return path;
   }
 
@@ -99,9 +104,10 @@ export class GuestFiles {
     spec: GuestSpec,
     qmp: QmpClient,
     disks: readonly DiskRuntime[],
+    signal?: AbortSignal,
   ): Promise<void> {
     if (spec.overlayStorage === 'disk' || disks.length === 0) return;
-    await persistLive(qmp, this.#persisted(spec, disks));
+    await persistLive(qmp, this.#persisted(spec, disks), signal === undefined ? {} : { signal });
   }
 
   /** Brings the overlays in memory of a stopped guest to disk; then memory is free again. */
@@ -165,6 +171,15 @@ export class GuestFiles {
 /** Names a guest in paths. */
 export function guestKey(id: string): string {
   return id.replaceAll('-', '').slice(0, ID_DIGITS);
+}
+
+function overlayLost(spec: GuestSpec, disk: GuestDisk): SojournError {
+  return new SojournError({
+    kind: 'requirement',
+    code: 'overlay-lost',
+    message: `The changes of ${spec.name} on ${disk.name} are gone: they were only in the memory of this host, which has been restarted without a shutdown`,
+    remedy: `Delete it with "sojourn guest delete ${spec.name}" and create it again; one created with --overlay disk survives a power cut`,
+  });
 }
 
 async function exists(path: string): Promise<boolean> {

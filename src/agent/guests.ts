@@ -19,12 +19,15 @@ import type { DiskRuntime } from '../guest/runtime.ts';
 import type { GuestSpec } from '../guest/spec.ts';
 import type { ImageStore } from '../images/index.ts';
 import { bootFiles } from './boot-files.ts';
-import type { GuestFiles } from './guest-files.ts';
+import type { GuestFiles, OverlayContent } from './guest-files.ts';
 import type { Machine } from './machine.ts';
+import { Persistence } from './persistence.ts';
 import type { GuestStore, StoredGuest } from './state/guest-store.ts';
 
 /** A guest's OS may take this long to power down before QEMU is ended. */
 const POWER_DOWN_MS = 60_000;
+/** A guest that has just arrived is busy; its overlays are copied to disk after this, ms. */
+const PERSIST_AFTER_ARRIVAL_MS = 5_000;
 /** Console logs are kept in bounds this often. */
 const UPKEEP_MS = 60_000;
 /** A forced stop gives QEMU only the time to write its images out. */
@@ -77,11 +80,13 @@ export class Guests extends EventEmitter<GuestEvents> {
   /** Ends of guests whose files are being settled. */
   readonly #settling = new Set<Promise<void>>();
 
+  readonly #persistence: Persistence;
   readonly #upkeep: NodeJS.Timeout;
 
   constructor(parts: GuestsDependencies) {
     super();
     this.#parts = parts;
+    this.#persistence = new Persistence(parts.files, parts.log);
     this.#upkeep = setInterval(() => void this.#trimConsoleLogs(), UPKEEP_MS).unref();
   }
 
@@ -100,7 +105,9 @@ export class Guests extends EventEmitter<GuestEvents> {
   /** Boots the guest from its disks. @throws SojournError as GuestProcess.start and GuestFiles.prepare */
   async start(spec: GuestSpec): Promise<LiveGuest> {
     return this.#exclusively(spec, async () => {
-      const live = await this.#launch(spec, 'kept', false);
+      const known = this.#parts.store.find(spec.id)?.disks.length ?? 0;
+      const content = spec.abi.disks.length > 0 && known === 0 ? 'new' : 'kept';
+      const live = await this.#launch(spec, content, false);
       live.phase = { kind: 'running' };
       this.emit('changed', spec.id);
       return live;
@@ -126,6 +133,8 @@ export class Guests extends EventEmitter<GuestEvents> {
     if (stored !== undefined)
       this.#parts.store.put({ ...stored, intent: 'running', since: live.since.toISOString() });
     void this.#clock(live);
+    // Its work has crossed the network; a power cut here must not take it.
+    this.#persistence.begin(live, PERSIST_AFTER_ARRIVAL_MS);
   }
 
   /**
@@ -169,6 +178,7 @@ export class Guests extends EventEmitter<GuestEvents> {
       if (stored !== undefined)
         this.#parts.store.put({ ...stored, intent: 'stopped', crash: null });
       this.#setPhase(live, { kind: 'stopping' });
+      await this.#persistence.interrupt(guestId);
       const ended = this.#settled(guestId);
       await live.process.stop(force ? FORCED_STOP_MS : POWER_DOWN_MS);
       await ended;
@@ -189,6 +199,11 @@ export class Guests extends EventEmitter<GuestEvents> {
       this.#parts.store.put({ ...stored, intent: 'stopped', process: null, disks: [] });
     this.emit('ended', spec.id);
     this.emit('changed', spec.id);
+  }
+
+  /** Resolves when nothing of this place's own uses the guest's disks: a handoff is about to. */
+  releaseDisks(guestId: string): Promise<void> {
+    return this.#persistence.interrupt(guestId);
   }
 
   /** Gives the overlays more room; a guest that the limit had paused goes on. */
@@ -223,12 +238,7 @@ export class Guests extends EventEmitter<GuestEvents> {
     const results = await Promise.allSettled(
       this.allLive()
         .filter(({ phase }) => phase.kind !== 'incoming')
-        .map(({ spec, process, disks }) =>
-          this.#parts.files.persistRunning(spec, process.qmp, disks).catch(async (error) => {
-            if (!process.qmp.isClosed) throw error;
-            await process.exited;
-          }),
-        ),
+        .map((live) => this.#persistence.copyNow(live)),
     );
     results.push(...(await Promise.allSettled(this.#settling)));
     const errors = results.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
@@ -243,7 +253,7 @@ export class Guests extends EventEmitter<GuestEvents> {
     this.#live.clear();
   }
 
-  async #launch(spec: GuestSpec, content: 'kept' | 'empty', incoming: boolean): Promise<LiveGuest> {
+  async #launch(spec: GuestSpec, content: OverlayContent, incoming: boolean): Promise<LiveGuest> {
     const { store, files, machine } = this.#parts;
     const { binary } = await machine.qemu();
     const boot = await bootFiles(spec, content, this.#parts);
