@@ -262,7 +262,7 @@ export class Departures {
           overlayBytes: 0,
         }).map(({ message, ...problem }) => ({
           ...problem,
-          message: `it could not come back, because ${asClause(message)}`,
+          message: asClause(`It could not come back, because ${asClause(message)}`),
         })),
       onProgress: (progress) => {
         departure.progress = toApiProgress(progress, departure.progress);

@@ -154,7 +154,7 @@ export class DestinationHandoff {
   }
 
   #qemuEnded(): void {
-    const message = 'the QEMU of the arriving guest ended';
+    const message = 'The QEMU of the arriving guest ended';
     this.#dispatch({ type: 'failed', reason: { code: 'destination-qemu-ended', message } });
   }
 

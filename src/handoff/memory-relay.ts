@@ -127,7 +127,7 @@ async function* said(socket: Readable): AsyncGenerator<Buffer> {
     throw new SojournError({
       kind: 'refused',
       code: 'destination-qemu-ended',
-      message: 'the QEMU of the arriving guest ended',
+      message: 'The QEMU of the arriving guest ended',
       remedy: 'See its log at the place where the guest was to arrive, and try again',
       cause,
     });

@@ -142,7 +142,7 @@ export class SourceAttempt {
       throw new SojournError({
         kind: 'conflict',
         code: 'guest-not-running',
-        message: `the guest is not running (QEMU says ${status})`,
+        message: `The guest is not running (QEMU says ${status})`,
         remedy: 'Start or continue the guest first',
       });
     }

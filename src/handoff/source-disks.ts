@@ -124,7 +124,7 @@ export class SourceDisks {
       new SojournError({
         kind: 'internal',
         code: 'mirror-failed',
-        message: `copying the disk ended early: ${failure ?? 'cancelled'}`,
+        message: `Copying the disk ended early: ${failure ?? 'cancelled'}`,
         remedy: 'Try the handoff again; the guest and its disk are unharmed',
       }),
     );

@@ -174,7 +174,7 @@ function beforeSeal(state: SourceState, event: SourceEvent): SourceStep {
     case 'not-durable':
       return abort(event.reason);
     case 'guest-gone':
-      return abort({ code: 'guest-ended', message: 'the guest ended during the handoff' });
+      return abort({ code: 'guest-ended', message: 'The guest ended during the handoff' });
     default:
       return stay(state);
   }
@@ -231,7 +231,7 @@ function sealed(state: SourceState & { kind: 'sealed' }, event: SourceEvent): So
         state,
         event.decision === 'give-up-here'
           ? { type: 'claimed' }
-          : { type: 'refused', reason: { code: 'kept-here', message: 'a person kept it here' } },
+          : { type: 'refused', reason: { code: 'kept-here', message: 'A person kept it here' } },
       );
     default:
       return stay(state);

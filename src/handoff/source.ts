@@ -94,7 +94,7 @@ class SourceHandoff {
     const cancel = () =>
       this.#dispatch({
         type: 'abandon',
-        reason: { code: 'handoff-cancelled', message: 'the handoff was cancelled' },
+        reason: { code: 'handoff-cancelled', message: 'The handoff was cancelled' },
       });
     signal?.addEventListener('abort', cancel, { once: true });
     guest?.qmp.closed.then(() => this.#dispatch({ type: 'guest-gone' }));
@@ -288,7 +288,7 @@ class SourceHandoff {
     const { guest, datapath, spec, log } = this.#options;
     const state = this.#state;
     const reason = state.kind === 'aborting' ? state.reason : undefined;
-    await this.#attempt.stop(errorOf(reason ?? { code: 'handoff-ended', message: 'it ended' }));
+    await this.#attempt.stop(errorOf(reason ?? { code: 'handoff-ended', message: 'It ended' }));
     await this.#attempting;
     if (guest === undefined || guest.qmp.isClosed) {
       this.#dispatch({ type: 'guest-gone' });

@@ -1,6 +1,6 @@
 /** What people are told when the agent cannot start, or when this machine lacks something. */
 import { once } from 'node:events';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -44,6 +44,16 @@ describe('the state directory', () => {
     await writeFile(agent.state, 'mine');
     await refusesToStart(agent, 5, /The state directory \S+file cannot be used: .*--state DIR/);
     expect(await readFile(agent.state, 'utf8')).toBe('mine');
+  });
+
+  test('has a path too long for sockets', async () => {
+    const agent = lab.device(`${'long'.repeat(25)}`);
+    await refusesToStart(
+      agent,
+      5,
+      /The socket path \S+ has \d+ bytes, and the system allows \d+\. Choose a state directory with a shorter path \(--state\)/,
+    );
+    await expect(stat(agent.state)).rejects.toThrow('ENOENT');
   });
 
   test('is of a newer version', async () => {

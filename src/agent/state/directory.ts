@@ -10,10 +10,18 @@
 import { access, chmod, constants, mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { errorText, SojournError, writeFileAtomically } from '../../common/index.ts';
+import {
+  checkSocketPath,
+  errorText,
+  SojournError,
+  writeFileAtomically,
+} from '../../common/index.ts';
 
 /** Raised when an older agent could not read what a newer one wrote. */
 export const LAYOUT_VERSION = 1;
+
+/** Better no agent than guests that can be made and not be handed over: the longest path is that of a handoff. */
+const LONGEST_SOCKET = 'guests/0123456789ab/out/memory.sock';
 
 export interface StateDirectory {
   readonly path: string;
@@ -31,9 +39,10 @@ export interface StateDirectory {
 /**
  * Makes or opens the directory and takes it for this process.
  *
- * @throws SojournError `state-not-writable`, `state-newer`, `state-in-use`
+ * @throws SojournError `socket-path-too-long`, `state-not-writable`, `state-newer`, `state-in-use`
  */
 export async function openStateDirectory(path: string): Promise<StateDirectory> {
+  checkSocketPath(join(path, LONGEST_SOCKET));
   await prepare(path);
   await checkVersion(path);
   const lock = takeLock(path);
