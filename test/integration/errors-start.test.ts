@@ -170,7 +170,6 @@ describe('QEMU', () => {
   let agent: LabAgent;
   let image: string;
   beforeAll(async () => {
-    // Where nothing is installed but what the agent itself needs to start.
     agent = lab.site('qemu', {}, 7497);
     expect(await agent.start()).toBeUndefined();
     image = await lab.tinyImage();
@@ -178,6 +177,23 @@ describe('QEMU', () => {
   });
 
   const create = ['guest', 'create', 'desk', '--image', 'tiny'];
+
+  test('is missing: the agent runs, says so, and makes no guests', async () => {
+    const args = ['--profile', 'site', '--listen', '127.0.0.1:7496'];
+    const homes = ['--hoa4', '10.79.0.0/24', '--hoa6', '2001:db8:7900::/48'];
+    const bare = lab.agent('bare', [...args, ...homes], { mounts: 'PATH=/nonexistent' });
+    expect(await bare.start()).toBeUndefined();
+    await bare.ok('image', 'import', image);
+    const wanted = {
+      exit: 5,
+      code: 'qemu-missing',
+      line: /qemu-system-x86_64 is not installed or not on the PATH\. Run "npm run setup", or install QEMU 9\.2 or newer/,
+    };
+    await bare.fails(create, wanted);
+    expect(await bare.ok('guest', 'list')).toEqual([]);
+    expect((await bare.cli('status')).stdout).toMatch(/no QEMU/);
+    await bare.ok('stop', '--guests');
+  });
 
   test('is too old', async () => {
     await agent.install('qemu-system-x86_64', '#!/bin/sh\necho "QEMU emulator version 7.2.13"\n');
