@@ -113,6 +113,7 @@ export class Arrivals implements GuestHostPort {
     const { guests, datapath, places, registry, netSocket } = this.#options;
     const { spec, epoch } = request;
     const at = { epoch, self: places().self.id, socket: netSocket(spec), held: true };
+    guests.runs(spec.id);
     await datapath.ensureGuest(localSettings(spec, at));
     await datapath.releasePort(spec.id);
     guests.activated(spec.id);

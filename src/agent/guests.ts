@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { errorText, SojournError } from '../common/index.ts';
 import {
   correctClock,
+  endStrays,
   GuestProcess,
   guestPaths,
   onOverlayFull,
@@ -124,6 +125,12 @@ export class Guests extends EventEmitter<GuestEvents> {
     });
   }
 
+  /** The guest that waited for a handoff runs from now on; what else that means is for `activated`, after the pause. */
+  runs(guestId: string): void {
+    const live = this.#live.get(guestId);
+    if (live?.phase.kind === 'incoming') this.#setPhase(live, { kind: 'running' });
+  }
+
   /** The guest that waited for a handoff runs now. */
   activated(guestId: string): void {
     const live = this.#live.get(guestId);
@@ -152,6 +159,9 @@ export class Guests extends EventEmitter<GuestEvents> {
       live.phase = await this.#phaseOf(live, phase);
       return live;
     }
+    const strays = await endStrays(spec.id, this.#parts.files.directory(spec));
+    if (strays.length > 0)
+      this.#parts.log.warn({ guest: spec.name, pids: strays }, 'QEMU ended that nobody knew');
     const crashed = stored.process !== null && stored.intent === 'running';
     this.#parts.store.put({
       ...stored,

@@ -58,6 +58,7 @@ export {
   protectFromOomKiller,
 } from './launch.ts';
 export { type Migratability, migratability } from './migratability.ts';
+export { endStrays } from './strays.ts';
 export { type PlaceOptions, readPlaceCapabilities } from './place.ts';
 export {
   type Architecture,
