@@ -58,7 +58,6 @@ export {
   protectFromOomKiller,
 } from './launch.ts';
 export { type Migratability, migratability } from './migratability.ts';
-export { endStrays } from './strays.ts';
 export { type PlaceOptions, readPlaceCapabilities } from './place.ts';
 export {
   type Architecture,
@@ -95,3 +94,4 @@ export {
   guestPaths,
   guestRuntime,
 } from './runtime.ts';
+export { endStrays } from './strays.ts';
