@@ -97,6 +97,18 @@ export class AgentPlace extends EventEmitter<{ line: [LogLine] }> {
     await this.#signal('SIGTERM');
   }
 
+  /** Stops the agent's process for as long as `action` takes. */
+  async whilePaused<T>(action: () => Promise<T>): Promise<T> {
+    const agent = this.#agent;
+    if (agent === undefined) throw new Error(`the agent of ${this.name} does not run`);
+    agent.kill('SIGSTOP');
+    try {
+      return await action();
+    } finally {
+      agent.kill('SIGCONT');
+    }
+  }
+
   async restart(): Promise<void> {
     await this.kill();
     await this.start();

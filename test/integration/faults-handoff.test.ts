@@ -27,7 +27,7 @@ describe('in a handoff', () => {
   it.each(CASES)('from the %s, phase %s: the %s dies', async (from, phase, victim, end) => {
     const places = await shared.at(from);
     const handoff = await handOffInto(places, from, phase);
-    await kill(places, from, victim);
+    await kill(places, from, victim, handoff);
     expectClear(await handoff.outcome);
 
     const where = await places.expectOneGuest();

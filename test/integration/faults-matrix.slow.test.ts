@@ -54,7 +54,7 @@ describe('in a handoff', () => {
     const places = await shared.at(from);
     const afterMs = draw(trial) * SPAN_MS[phase];
     const handoff = await handOffInto(places, from, phase, afterMs);
-    await kill(places, from, victim);
+    await kill(places, from, victim, handoff);
     const outcome = await handoff.outcome;
     expectClear(outcome);
     note(trial, afterMs, outcome, await places.expectOneGuest());

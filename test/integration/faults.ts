@@ -54,13 +54,28 @@ export async function handOffInto(
   return handoff;
 }
 
-/** `kill -9`; who is not watched over by anybody is started again. */
-export async function kill(places: TwoPlaces, from: Side, victim: Victim): Promise<void> {
+/** What a stopped agent said last is read within, ms. */
+const HEARD_MS = 50;
+
+/**
+ * `kill -9`; who is not watched over by anybody is started again. A QEMU that has claimed the guest is spared: it is not
+ * in the middle of a handoff any more, it *is* the guest.
+ */
+export async function kill(
+  places: TwoPlaces,
+  from: Side,
+  victim: Victim,
+  handoff: RunningHandoff,
+): Promise<void> {
   const [source, destination] = [places.place(from), places.other(from)];
   switch (victim) {
-    case 'destination QEMU':
-      process.kill(await qemuOf(destination), 'SIGKILL');
-      return;
+    case 'destination QEMU': {
+      const pid = await qemuOf(destination);
+      return destination.whilePaused(async () => {
+        await sleep(HEARD_MS);
+        if (!handoff.isClaimed()) process.kill(pid, 'SIGKILL');
+      });
+    }
     case 'source agent':
       return source.restart();
     case 'destination agent':

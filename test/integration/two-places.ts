@@ -37,6 +37,8 @@ export interface RunningHandoff {
   /** Resolves as soon as the source says that it has entered the stage; rejects when it ends before. */
   reached(stage: SourceStage): Promise<void>;
   readonly outcome: Promise<Outcome>;
+  /** Whether the destination has said that the guest is its own now. */
+  isClaimed(): boolean;
 }
 
 export class TwoPlaces {
@@ -113,13 +115,21 @@ export class TwoPlaces {
     const take = (line: { msg: string; to?: unknown }) => {
       if (line.msg === 'handoff, source') stage(`${line.to}`).resolve();
     };
+    let claimed = false;
+    const hear = (line: { msg: string; to?: unknown }) => {
+      claimed ||= line.msg === 'handoff, destination' && line.to === 'claiming';
+    };
+    const destination = this.other(from);
     source.on('line', take);
+    destination.on('line', hear);
     void outcome.then((end) => {
       source.off('line', take);
+      destination.off('line', hear);
       const why = end.kind === 'failed' ? end.error.message : end.kind;
       for (const { reject } of stages.values()) reject(new Error(`it ended before: ${why}`));
     });
     return {
+      isClaimed: () => claimed,
       outcome: within(outcome, HANDOFF_DEADLINE_MS, 'the handoff to end'),
       reached: (name) => within(stage(name).promise, HANDOFF_DEADLINE_MS, `stage ${name}`),
     };
