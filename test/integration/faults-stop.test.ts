@@ -2,7 +2,8 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { GUEST, TwoPlaces } from './two-places.ts';
+import { handOffInto } from './faults.ts';
+import { expectClear, GUEST, TwoPlaces } from './two-places.ts';
 
 let places: TwoPlaces;
 beforeAll(async () => {
@@ -80,5 +81,23 @@ describe('records in memory survive', () => {
     await site.api.call('guest.start', { guest: GUEST });
     await expectContinued(safe);
     expect(await places.settled()).toBe('site');
+  });
+});
+
+describe('a handoff is under way', () => {
+  it.each(['source', 'destination'] as const)('when the agent of its %s is ended', async (role) => {
+    const from = await places.settled();
+    await places.newWitness();
+    const handoff = await handOffInto(places, from, 'memory');
+    const ended = role === 'source' ? places.place(from) : places.other(from);
+    await ended.terminate();
+    expectClear(await handoff.outcome);
+    await ended.start();
+    expect(await places.settled()).toBe(from);
+    const { witness } = places;
+    await witness.nextRecords(2, DEADLINE_MS);
+    expect(witness.problems).toEqual([]);
+    expect(await witness.recordProblem('any')).toBeUndefined();
+    expect(places.other(from).guestPids()).toEqual([]);
   });
 });
