@@ -123,6 +123,7 @@ async function compose(
     log,
     netSocket,
     directory: (spec) => files.directory(spec),
+    departed: (guestId) => departures.find(guestId)?.settled.promise,
     changed,
   });
 

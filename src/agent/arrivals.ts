@@ -1,4 +1,6 @@
 /** Guests that come to this place: the host's side of a handoff as the destination. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import type { HandoffProgress, PlaceRef } from '../api/index.ts';
 import { asClause, SojournError } from '../common/index.ts';
@@ -24,6 +26,9 @@ import type { Places } from './places.ts';
 import type { RegistryService } from './registry-service.ts';
 import type { GuestStore, StoredGuest } from './state/guest-store.ts';
 
+/** How long a guest that comes back waits for the end of the handoff by which it left, ms. */
+const SETTLE_MS = 5_000;
+
 export interface Arrival {
   readonly handoffId: string;
   readonly from: PlaceRef;
@@ -43,6 +48,8 @@ export interface ArrivalsOptions {
   readonly log: Logger;
   readonly netSocket: (spec: GuestSpec) => string;
   readonly directory: (spec: GuestSpec) => string;
+  /** The end of the handoff of that guest from here, while one is under way. */
+  readonly departed: (guestId: string) => Promise<void> | undefined;
   readonly changed: (guestId: string) => void;
 }
 
@@ -57,6 +64,7 @@ export class Arrivals implements GuestHostPort {
       host: this,
       journal: options.journal,
       preflight: (spec) => this.#preflight(spec),
+      admit: (request) => this.#admit(request),
       now: Date.now,
       log: options.log,
     });
@@ -123,9 +131,11 @@ export class Arrivals implements GuestHostPort {
     this.#options.changed(spec.id);
   }
 
-  async discard(_handoffId: string, guestId: string): Promise<void> {
+  async discard(handoffId: string, guestId: string): Promise<void> {
     const { guests, store, datapath, journal, registry, places } = this.#options;
     const arrival = this.#arrivals.get(guestId);
+    // What is here may be another handoff's, or ours.
+    if (arrival?.handoffId !== handoffId) return;
     this.#arrivals.delete(guestId);
     const stored = store.find(guestId);
     if (stored !== undefined) await guests.discard(stored.spec);
@@ -134,12 +144,60 @@ export class Arrivals implements GuestHostPort {
     const record = registry.list().find((candidate) => candidate.guestId === guestId);
     if (record !== undefined)
       await datapath.ensureGuest(anchoredSettings(record, places().self.id));
-    else if (arrival !== undefined) await datapath.removeGuest(guestId);
+    else await datapath.removeGuest(guestId);
     this.#options.changed(guestId);
   }
 
   #arrival(handoffId: string, from: string, epoch: number): Arrival {
     return { handoffId, from: this.#options.places().ref(from), since: new Date(), epoch };
+  }
+
+  /** Asked again when a handoff begins: the preflight is the other place's word, this is ours. */
+  async #admit({ spec, epoch, from }: IncomingRequest): Promise<void> {
+    const { journal, guests, departed, places, registry } = this.#options;
+    const here = places().self.name;
+    // A guest may be on its way back before its copy here is gone.
+    if (journal.ownership(spec.id).kind === 'elsewhere')
+      await Promise.race([departed(spec.id), delay(SETTLE_MS, undefined, { ref: false })]);
+    const ownership = journal.ownership(spec.id);
+    const settling =
+      ownership.kind === 'in-doubt' ||
+      departed(spec.id) !== undefined ||
+      (ownership.kind !== 'here' && !this.#arrivals.has(spec.id) && guests.live(spec.id));
+    if (settling)
+      throw refused(
+        'not-settled',
+        `An earlier handoff of ${spec.name} is not settled at ${here} yet`,
+        'Try again in a moment',
+      );
+    if (ownership.kind === 'here')
+      throw refused(
+        'guest-here',
+        `${spec.name} is at ${here} already`,
+        `See "sojourn guest show ${spec.name}" there`,
+      );
+    if (ownership.kind === 'elsewhere' && epoch <= ownership.epoch)
+      throw refused(
+        'epoch-stale',
+        `${here} knows a newer state of ${spec.name} than the one offered`,
+        `See "sojourn guest show ${spec.name}" at both places`,
+      );
+    if (spec.home === places().self.id) {
+      const home = registry.list().find(({ guestId }) => guestId === spec.id);
+      const same =
+        home !== undefined &&
+        home.place === from &&
+        home.mac === spec.abi.mac &&
+        isDeepStrictEqual(home.network, spec.network);
+      if (!same)
+        throw refused(
+          'guest-not-yours',
+          `${here} gave ${spec.name} other addresses, or to another place`,
+          'Only the place that has a guest can hand it over',
+        );
+    }
+    const [problem] = await this.#preflight(spec);
+    if (problem !== undefined) throw refused(problem.code, problem.message, problem.remedy);
   }
 
   /** Everything that would keep the guest from running here, at once. */
@@ -177,4 +235,8 @@ export class Arrivals implements GuestHostPort {
       where: 'there' as const,
     }));
   }
+}
+
+function refused(code: string, message: string, remedy: string): SojournError {
+  return new SojournError({ kind: 'refused', code, message, remedy });
 }

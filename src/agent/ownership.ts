@@ -46,9 +46,12 @@ export type Ownership =
 /** Folds the records of one guest, oldest first. */
 export function ownershipOf(records: readonly JournalRecord[]): Ownership {
   let owned: Ownership = { kind: 'unknown' };
-  let beforeSeal: Ownership = owned;
+  /** What held before the seal or the claim of a handoff, should that be taken back. */
+  const before = new Map<string, Ownership>();
   for (const record of records) {
     const since = record.at;
+    // The late end of a handoff that a newer one has overtaken changes nothing.
+    const overtaken = 'epoch' in record && owned.kind !== 'unknown' && record.epoch < owned.epoch;
     switch (record.type) {
       case 'guest-created':
         owned = { kind: 'here', epoch: record.epoch, since };
@@ -56,31 +59,39 @@ export function ownershipOf(records: readonly JournalRecord[]): Ownership {
       case 'guest-deleted':
         owned = { kind: 'unknown' };
         break;
-      case 'handoff-sealed':
-        beforeSeal = owned;
-        owned = {
-          kind: 'in-doubt',
-          epoch: record.epoch,
-          handoffId: record.handoffId,
-          peer: record.peer,
-          since,
-        };
+      case 'handoff-sealed': {
+        if (overtaken) break;
+        before.set(record.handoffId, owned);
+        const { epoch, handoffId, peer } = record;
+        owned = { kind: 'in-doubt', epoch, handoffId, peer, since };
         break;
+      }
       case 'handoff-aborted':
-        if (owned.kind === 'in-doubt' && owned.handoffId === record.handoffId) owned = beforeSeal;
+        if (owned.kind === 'in-doubt' && owned.handoffId === record.handoffId)
+          owned = before.get(record.handoffId) ?? owned;
         break;
       case 'handoff-released':
+        if (overtaken) break;
         owned = { kind: 'elsewhere', epoch: record.epoch, place: record.peer, since };
         break;
       case 'handoff-reclaimed':
-      case 'incoming-claimed':
+        if (overtaken) break;
         owned = { kind: 'here', epoch: record.epoch, since };
+        break;
+      case 'incoming-claimed':
+        if (overtaken) break;
+        before.set(record.handoffId, owned);
+        owned = { kind: 'here', epoch: record.epoch, since };
+        break;
+      case 'incoming-refused':
+        // After a claim: it provably never ran here.
+        if (owned.kind === 'here' && owned.epoch === record.epoch)
+          owned = before.get(record.handoffId) ?? owned;
         break;
       // The handoff's own record of the same decision is what counts.
       case 'guest-forced':
       case 'handoff-started':
       case 'incoming-started':
-      case 'incoming-refused':
         break;
     }
   }

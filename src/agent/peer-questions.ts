@@ -60,6 +60,9 @@ export function registerPeerQuestions(session: Session, parts: PeerQuestionParts
   });
 }
 
+const HAVING = new Set(['incoming-claimed', 'handoff-sealed', 'handoff-released']);
+
+/** Whether the record shows that the peer has had the guest: it gave it to us, or got it from us. */
 function hadGuest(record: JournalRecord, peer: string): boolean {
-  return 'peer' in record && record.peer === peer && record.type !== 'incoming-refused';
+  return 'peer' in record && record.peer === peer && HAVING.has(record.type);
 }

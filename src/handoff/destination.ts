@@ -34,12 +34,16 @@ import { findQemu } from './source-qemu.ts';
 const MAX_INCOMING = 8;
 /** Ended handoffs whose answers are kept in memory; older ones are answered from the journal. */
 const MAX_ENDED = 64;
+/** Unknown handoffs of one peer that are refused on record while this agent runs. */
+const MAX_REFUSALS = 1_000;
 
 export interface DestinationDeps {
   readonly host: GuestHostPort;
   readonly journal: OwnershipJournalPort;
   /** Everything that keeps the guest from running here; empty if nothing does. */
   readonly preflight: (spec: GuestSpec) => Promise<readonly PreflightProblem[]>;
+  /** Throws why the guest may not come: it is ours already, its epoch or its addresses are wrong, it cannot run here. */
+  readonly admit: (request: IncomingRequest) => Promise<void>;
   readonly now: Clock;
   readonly log: LogPort;
 }
@@ -47,6 +51,7 @@ export interface DestinationDeps {
 export class HandoffDestination {
   readonly #deps: DestinationDeps;
   readonly #handoffs = new Map<string, DestinationHandoff>();
+  readonly #refusals = new Map<string, number>();
 
   constructor(deps: DestinationDeps) {
     this.#deps = deps;
@@ -110,6 +115,8 @@ export class HandoffDestination {
     { handoffId, guestId, epoch, spec }: Params<'handoff.prepare'>,
   ): Promise<Result<'handoff.prepare'>> {
     if (spec.id !== guestId) throw misuse('the handoff names another guest than its specification');
+    const request: IncomingRequest = { handoffId, epoch, from: session.peer, spec };
+    await this.#deps.admit(request);
     const live = [...this.#handoffs.values()].filter((handoff) => handoff.isLive);
     const other = live.find((handoff) => handoff.request.spec.id === guestId);
     if (other !== undefined && !(await this.#superseded(other, session))) {
@@ -132,7 +139,6 @@ export class HandoffDestination {
     if (known.length > 0 || this.#handoffs.has(handoffId)) {
       throw misuse('this handoff has been used before');
     }
-    const request: IncomingRequest = { handoffId, epoch, from: session.peer, spec };
     const handoff = new DestinationHandoff(this.#deps, request, session);
     this.#remember(handoff);
     await handoff.begin();
@@ -167,6 +173,7 @@ export class HandoffDestination {
     }
     // Never heard of, or refused: on record before it is said, so that no later seal can be accepted.
     if (!records.some(({ type }) => type === 'incoming-refused')) {
+      this.#countRefusal(session.peer);
       const { handoffId, guestId, epoch } = key;
       const at = this.#deps.now();
       const record = {
@@ -190,6 +197,20 @@ export class HandoffDestination {
     if (types.includes('incoming-refused')) return { state: 'refused', reason: null };
     if (types.includes('incoming-claimed')) return { state: 'claimed', reason: null };
     return { state: 'unknown', reason: null };
+  }
+
+  /** A refusal of a handoff that nobody has heard of costs a record: a peer may not fill the disk with them. */
+  #countRefusal(peer: string): void {
+    const count = (this.#refusals.get(peer) ?? 0) + 1;
+    if (count > MAX_REFUSALS) {
+      throw new SojournError({
+        kind: 'refused',
+        code: 'too-many-refusals',
+        message: `More than ${MAX_REFUSALS} unknown handoffs were asked about`,
+        remedy: 'Restart the agent there, and report it if it happens again',
+      });
+    }
+    this.#refusals.set(peer, count);
   }
 
   /** A peer sees its own handoffs only. */

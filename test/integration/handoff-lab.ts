@@ -158,6 +158,7 @@ export class HandoffLab {
       },
       journal: this.destinationJournal,
       preflight: async () => [],
+      admit: async () => undefined,
       now: Date.now,
       log: silent,
     });
