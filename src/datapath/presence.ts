@@ -6,8 +6,11 @@ import type { Switch } from '../switch/index.ts';
 import { isPresenceReply, presenceRequest } from '../switch/services/index.ts';
 import type { GuestAttachment } from './guest-attachment.ts';
 
-/** Longest wait, milliseconds: a busy guest, or one without ARP, does not hold up its own switchover. */
-const DRAIN_MS = 20;
+/**
+ * Longest wait, milliseconds. A guest that does not get to run can be half a second behind with what was sent to it; it
+ * runs on and answers meanwhile, so waiting costs it nothing. One without ARP holds up its own switchover so long.
+ */
+const DRAIN_MS = 600;
 
 export class Presence {
   readonly #owner: Switch;

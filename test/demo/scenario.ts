@@ -24,8 +24,6 @@ const GUEST_DEADLINE_MS = 60_000;
 /** Probes 1 ms apart begin so long before a handoff and go on so long after it (see figures.ts). */
 const LEAD_MS = 1200;
 const AFTER_MS = 1500;
-/** The last of the guest's own datagrams are waited for: a chunk takes 2 s. */
-const STREAM_END_MS = 2500;
 const STAY_MS = 1000;
 const IDLE_SPACING_MS = 50;
 
@@ -178,7 +176,7 @@ export class Scenario {
     await this.#noteCounters(`handoff-${number}-before`);
     evidence.event('watch-start', { handoff: number });
     probes.spacing(1);
-    probes.streams(true);
+    probes.startStreams();
     await probes.startPing(`${number}`, 1);
     await sleep(LEAD_MS, undefined, { signal });
 
@@ -197,11 +195,10 @@ export class Scenario {
     await sleep(AFTER_MS, undefined, { signal });
     evidence.event('watch-end', { handoff: number });
     probes.spacing(IDLE_SPACING_MS);
-    probes.streams(false);
     const file = evidence.path(`records-${number}.txt`);
     await Promise.all([
       probes.stopPing(),
-      sleep(STREAM_END_MS, undefined, { signal }),
+      probes.endStreams(),
       probes.fetch(facts.hoa4, RECORDS_PORT, file, GUEST_DEADLINE_MS),
     ]);
     await this.#noteCounters(`handoff-${number}-after`);

@@ -11,6 +11,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { datagramCommand, obey, probeOptions, type Target } from './commands.ts';
 import { nanoseconds, ProbeLog } from './log.ts';
 
@@ -23,7 +24,10 @@ const STREAM_SPACING_US = 2000;
 const CHUNK = 1000;
 /** So many datagrams before the end of a chunk the next one is asked for. */
 const OVERLAP = 150;
-const ORDER_AGAIN_MS = 1000;
+/** An order that was answered late and is given again makes the guest send twice. */
+const ORDER_AGAIN_MS = 3000;
+/** When the streams are to end and nothing came for so long, nothing will come. */
+const QUIET_MS = 1500;
 /** A burst this long is noted: timers of Node are 1 ms wide, so one or two are usual. */
 const LATE = 4;
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
@@ -82,6 +86,8 @@ class Streams {
   readonly #sockets: Socket[] = [];
   readonly #timers = new Set<NodeJS.Timeout>();
   #on = false;
+  #missing = 0;
+  #lastAt = performance.now();
 
   constructor(directory: string, target: Target) {
     this.#log = new ProbeLog(join(directory, `stream-${target.name}.log`));
@@ -94,21 +100,32 @@ class Streams {
     if (begins) await this.#order();
   }
 
+  /** Resolves when all that was ordered has come, or no more will. */
+  async ended(): Promise<void> {
+    while (this.#missing > 0 && performance.now() - this.#lastAt < QUIET_MS) await sleep(50);
+  }
+
   async #order(): Promise<void> {
     const chunk = this.#sockets.length + 1;
     let answered = false;
     let continued = false;
+    const came = new Set<string | undefined>();
     const socket = await open(this.#target.address, (message) => {
       const now = nanoseconds();
       const [word, , number, guestTime] = message.toString('latin1').split(/[ \n]/);
       answered = true;
       if (word !== 'stream') return;
+      if (!came.has(number)) this.#missing -= 1;
+      came.add(number);
+      this.#lastAt = performance.now();
       this.#log.write(`got ${now} ${chunk} ${number} ${guestTime}`);
       if (continued || !this.#on || Number(number) < CHUNK - OVERLAP) return;
       continued = true;
       this.#start();
     });
     this.#sockets.push(socket);
+    this.#missing += CHUNK;
+    this.#lastAt = performance.now();
     this.#log.write(`order ${nanoseconds()} ${chunk} ${CHUNK}`);
     const ask = (): void => {
       if (answered) return;
@@ -155,11 +172,22 @@ function tick(): void {
   for (const each of series) each.send(count);
 }
 
+/** Says `streams ended` when they have. */
+async function setStreams(on: boolean): Promise<void> {
+  await Promise.all(streams.map((each) => each.set(on)));
+  if (on) return;
+  await Promise.all(streams.map((each) => each.ended()));
+  process.stdout.write('streams ended\n');
+}
+
 obey(
   (json) => {
     const command = datagramCommand.parse(json);
     if (command.command === 'streams') {
-      for (const each of streams) void each.set(command.on);
+      setStreams(command.on).catch((error) => {
+        process.stderr.write(`streams: ${error}\n`);
+        process.exit(1);
+      });
       return;
     }
     clearInterval(ticking);

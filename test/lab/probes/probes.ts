@@ -71,9 +71,18 @@ export class Probes {
     this.#tell({ command: 'spacing', ms });
   }
 
-  /** Whether the guest sends its numbered datagrams. */
-  streams(on: boolean): void {
-    this.#tell({ command: 'streams', on });
+  /** Asks the guest for its numbered datagrams. */
+  startStreams(): void {
+    this.#tell({ command: 'streams', on: true });
+  }
+
+  /** Asks for no more of them; resolves when all that were asked for have come, or no more will. */
+  async endStreams(): Promise<void> {
+    const output = this.#datagrams?.stdout;
+    if (output === null || output === undefined) throw new Error('the probes do not run');
+    const ended = once(output, 'data');
+    this.#tell({ command: 'streams', on: false });
+    await ended;
   }
 
   /**
