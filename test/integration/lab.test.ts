@@ -13,7 +13,7 @@ const { correspondent4, correspondent6, site4, site6 } = ADDRESSES;
 
 /** Round trip times in ms; [] if nothing came back. */
 async function ping(from: Namespace, to: string, count = 5, size = 56): Promise<number[]> {
-  const flags = ['-c', `${count}`, '-i', '0.05', '-W', '1', '-s', `${size}`];
+  const flags = ['-c', `${count}`, '-i', '0.05', '-W', '2', '-s', `${size}`];
   const output = await from.run(['sh', '-c', `ping ${flags.join(' ')} ${to} || true`]);
   return [...output.matchAll(/time=([\d.]+) ms/g)].map(([, time]) => Number(time));
 }

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { endProcess, type Namespace } from '../namespace.ts';
@@ -15,6 +16,9 @@ const SNAPSHOT_BYTES = 160;
 
 /** A probe that is killed before it has written its log out would make losses up. */
 const FLUSH_MS = 15_000;
+
+/** The kernel hands packets to tcpdump up to a second late, and what it still has at the end is gone. */
+const CAPTURE_MS = 1200;
 
 export class Probes {
   readonly #namespace: Namespace;
@@ -122,8 +126,12 @@ export class Probes {
 
   async close(): Promise<void> {
     await this.stopPing();
-    for (const program of [this.#datagrams, this.#connections, this.#capture])
+    for (const program of [this.#datagrams, this.#connections])
       if (program !== undefined) await endProcess(program, FLUSH_MS);
+    if (this.#capture !== undefined) {
+      await sleep(CAPTURE_MS);
+      await endProcess(this.#capture, FLUSH_MS);
+    }
     if (this.#icmp !== undefined) await rm(dirname(this.#icmp), { recursive: true, force: true });
     this.#icmp = undefined;
   }
