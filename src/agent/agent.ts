@@ -167,6 +167,7 @@ async function compose(
   places.on('connected', (peer) => {
     void registry.tell(peer);
     void departures.tell(peer);
+    void life.forgetLeftOvers(peer);
   });
   places.on('changed', () => {
     changed();
@@ -175,6 +176,10 @@ async function compose(
       .catch((error: unknown) => log.warn({ reason: errorText(error) }, 'datapath not configured'));
   });
 
+  const life = new GuestLife({
+    ...{ store, journal, guests, files, images, machine, places, registry, datapath },
+    ...{ departures, arrivals, netSocket, log },
+  });
   await machine.qemu().catch((error: unknown) => log.warn({ reason: errorText(error) }, 'no QEMU'));
   /** An agent that does not come to be ready leaves nothing behind that was not there before, and needed by guests. */
   let endDatapath = () => !datapath.adopted && guests.allLive().length === 0;
@@ -183,6 +188,7 @@ async function compose(
   await recover({
     self: places.self.id,
     ...{ store, journal, guests, departures, arrivals, registry, datapath, netSocket, log },
+    forget: (stored) => life.forget(stored),
   });
   await datapath.removeOthers();
   await places.start();
@@ -213,10 +219,6 @@ async function compose(
     ended.resolve();
   };
 
-  const life = new GuestLife({
-    ...{ store, journal, guests, files, images, machine, places, registry, datapath, departures },
-    netSocket,
-  });
   const info = (): AgentInfo => agentInfo(options, places, machine, startedAt);
   const server = await ApiServer.listen({
     path: state.socket,

@@ -1,7 +1,8 @@
 /** What a person asks of a guest at this place: create, start, stop, delete, more room, a decision in doubt. */
 import { randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
 import type { CallInput, RecoverAction } from '../api/index.ts';
-import { asClause, SojournError } from '../common/index.ts';
+import { asClause, errorText, SojournError } from '../common/index.ts';
 import {
   type AcceleratorVerdict,
   compatibilityProblems,
@@ -10,6 +11,7 @@ import {
 } from '../guest/index.ts';
 import type { Accelerator, GuestSpec } from '../guest/spec.ts';
 import { blobsOf, type ImageStore } from '../images/index.ts';
+import type { Arrivals } from './arrivals.ts';
 import type { DatapathSupervisor } from './datapath-supervisor.ts';
 import type { Departures } from './departures.ts';
 import type { GuestFiles } from './guest-files.ts';
@@ -35,11 +37,15 @@ export interface GuestLifeOptions {
   readonly registry: RegistryService;
   readonly datapath: DatapathSupervisor;
   readonly departures: Departures;
+  readonly arrivals: Arrivals;
+  readonly log: Logger;
   readonly netSocket: (spec: GuestSpec) => string;
 }
 
 export class GuestLife {
   readonly #options: GuestLifeOptions;
+  /** Stored, and not on record in the journal yet. */
+  readonly #creating = new Set<string>();
 
   constructor(options: GuestLifeOptions) {
     this.#options = options;
@@ -81,6 +87,7 @@ export class GuestLife {
       overlayStorage: request.overlayStorage ?? 'memory',
       createdAt: new Date().toISOString(),
     };
+    this.#creating.add(id);
     try {
       store.put({
         spec,
@@ -95,6 +102,8 @@ export class GuestLife {
       store.remove(id);
       await registry.free(home, id);
       throw error;
+    } finally {
+      this.#creating.delete(id);
     }
     return spec;
   }
@@ -147,10 +156,21 @@ export class GuestLife {
     await this.#unmap(spec);
   }
 
-  /** Removes the guest with its disks. @throws SojournError `guest-running`, `guest-elsewhere`, `peer-unreachable` */
+  /**
+   * Removes the guest with its disks; with `force` also one that runs, and one that is elsewhere from this place's list.
+   * @throws SojournError `guest-running`, `guest-elsewhere`, `guest-in-doubt`, `handoff-under-way`
+   */
   async delete(stored: StoredGuest, force: boolean): Promise<void> {
-    const { guests, files, journal, registry, datapath, store } = this.#options;
+    const { guests, journal, store } = this.#options;
     const { spec } = stored;
+    const record = { type: 'guest-deleted' as const, guestId: spec.id, at: Date.now() };
+    if (force && journal.ownership(spec.id).kind === 'elsewhere') {
+      await journal.append(record);
+      await guests.discard(spec);
+      store.remove(spec.id);
+      await this.#unmap(spec);
+      return;
+    }
     this.#epochHere(spec);
     this.#requireStill(spec);
     if (guests.live(spec.id) !== undefined) {
@@ -163,11 +183,41 @@ export class GuestLife {
         });
       await guests.stop(spec.id, true);
     }
-    await registry.free(spec.home, spec.id);
-    await journal.append({ type: 'guest-deleted', guestId: spec.id, at: Date.now() });
-    await files.remove(spec, stored.disks);
-    store.remove(spec.id);
+    await journal.append(record);
+    await this.forget(stored);
+  }
+
+  /**
+   * Removes what is left of a guest that is not ours: deleted, or refused when it came. Its address is given back
+   * when its home can be reached; until then it is not shown and its name is taken.
+   */
+  async forget(stored: StoredGuest): Promise<void> {
+    const { guests, registry, datapath, store, log } = this.#options;
+    const { spec } = stored;
+    await guests.discard(spec);
     await datapath.removeGuest(spec.id);
+    try {
+      await registry.free(spec.home, spec.id);
+    } catch (error) {
+      if (!(error instanceof SojournError)) throw error;
+      log.warn({ guest: spec.name, reason: error.line }, 'address not given back yet');
+      if (error.kind === 'unreachable') return;
+    }
+    store.remove(spec.id);
+  }
+
+  /** The home of guests that were deleted can be reached: their addresses are given back. Never rejects. */
+  async forgetLeftOvers(home: string): Promise<void> {
+    const { store, journal, arrivals, log } = this.#options;
+    for (const stored of store.list()) {
+      const { id, name } = stored.spec;
+      if (stored.spec.home !== home || arrivals.find(id) !== undefined) continue;
+      if (this.#creating.has(id)) continue;
+      if (journal.ownership(id).kind !== 'unknown') continue;
+      await this.forget(stored).catch((error: unknown) =>
+        log.warn({ guest: name, reason: errorText(error) }, 'not forgotten'),
+      );
+    }
   }
 
   /** Gives the overlays more room. @throws SojournError `guest-elsewhere`, `overlay-limit-small` */

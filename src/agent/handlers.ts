@@ -58,7 +58,7 @@ export interface HandlerParts {
 export function createHandlers(parts: HandlerParts): Handlers {
   const { store, guests, images, places, life, departures, files } = parts;
   const find = (reference: string): StoredGuest => {
-    const known = store.list();
+    const known = knownGuests(parts);
     const { id } = resolveReference(
       'guest',
       reference,
@@ -88,7 +88,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
       await life.stop(stored, force);
       return viewAgain(stored.spec.id);
     },
-    'guest.list': async () => Promise.all(store.list().map(view)),
+    'guest.list': async () => Promise.all(knownGuests(parts).map(view)),
     'guest.show': async ({ guest }) => view(find(guest)),
     'guest.console': async ({ guest }) => {
       const { spec } = find(guest);
@@ -224,6 +224,16 @@ function withPhases(summary: HandoffSummary): Omit<HandoffResult, 'guest' | 'fro
   return { ...summary, phases: summary.phases as HandoffResult['phases'] };
 }
 
+/** Without deleted ones whose address is not given back yet. */
+function knownGuests({ store, journal, arrivals }: HandlerParts): StoredGuest[] {
+  return store
+    .list()
+    .filter(
+      ({ spec: { id } }) =>
+        journal.ownership(id).kind !== 'unknown' || arrivals.find(id) !== undefined,
+    );
+}
+
 async function viewOf(parts: HandlerParts, stored: StoredGuest): Promise<GuestView> {
   const { journal, guests, departures, arrivals, places, files, whereabouts } = parts;
   const { spec } = stored;
@@ -245,9 +255,9 @@ async function viewOf(parts: HandlerParts, stored: StoredGuest): Promise<GuestVi
 }
 
 async function statusOf(parts: HandlerParts): Promise<Status> {
-  const { store, places, datapath, info } = parts;
+  const { places, datapath, info } = parts;
   const [guests, path] = await Promise.all([
-    Promise.all(store.list().map((stored) => viewOf(parts, stored))),
+    Promise.all(knownGuests(parts).map((stored) => viewOf(parts, stored))),
     datapath.status(),
   ]);
   const agent = info();

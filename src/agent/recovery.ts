@@ -2,6 +2,7 @@
  * After a start of the agent: finds again what an earlier one left running, checks that it is what was
  * recorded, and goes on with every handoff that was interrupted.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { errorText } from '../common/index.ts';
@@ -9,7 +10,7 @@ import type { GuestSpec } from '../guest/spec.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { DatapathSupervisor } from './datapath-supervisor.ts';
 import type { Departures } from './departures.ts';
-import type { Guests, LivePhase } from './guests.ts';
+import type { Guests, LiveGuest } from './guests.ts';
 import type { Journal } from './journal.ts';
 import { anchoredSettings, arrivingSettings, departedSettings, localSettings } from './mapping.ts';
 import type { JournalRecord, Ownership } from './ownership.ts';
@@ -26,23 +27,19 @@ export interface RecoveryOptions {
   readonly registry: RegistryService;
   readonly datapath: DatapathSupervisor;
   readonly netSocket: (stored: StoredGuest['spec']) => string;
+  /** Removes what is left of a guest that this place has nothing to do with. */
+  readonly forget: (stored: StoredGuest) => Promise<void>;
   readonly log: Logger;
 }
 
-/** Status of a QEMU that is neither running nor waiting for a person: a handoff left it so. */
-const LEFT_BY_HANDOFF = new Set([
-  'inmigrate',
-  'paused',
-  'prelaunch',
-  'postmigrate',
-  'finish-migrate',
-]);
+/** Status of a QEMU that neither runs nor waits for a person. */
+const LEFT_STOPPED = new Set(['inmigrate', 'paused', 'prelaunch', 'postmigrate', 'finish-migrate']);
 
-/** A handoff that has not come to its end. */
-type Unsettled =
-  | { readonly side: 'source' | 'destination'; readonly record: HandoffRecord }
-  | undefined;
-type HandoffRecord = Extract<JournalRecord, { handoffId: string; peer: string; epoch: number }>;
+/** One guest that does not answer must not keep the agent from its work: its recovery goes on in the background, ms. */
+const PATIENCE_MS = 10_000;
+
+/** The record with which the last handoff of a guest began. */
+type Beginning = Extract<JournalRecord, { type: 'handoff-started' | 'incoming-started' }>;
 
 /** Adopts all QEMUs and pushes all mappings; resolves when traffic is right again. Handoffs go on afterwards. */
 export async function recover(options: RecoveryOptions): Promise<void> {
@@ -51,102 +48,92 @@ export async function recover(options: RecoveryOptions): Promise<void> {
   for (const record of registry.list())
     if ((store.find(record.guestId)?.process ?? null) === null)
       await quietly(log, record.guestName, () => datapath.setGuest(anchoredSettings(record, self)));
-  for (const stored of store.list())
-    await quietly(log, stored.spec.name, () => recoverGuest(options, stored));
+  const patience = delay(PATIENCE_MS, undefined, { ref: false });
+  const all = store
+    .list()
+    .map((stored) => quietly(log, stored.spec.name, () => recoverGuest(options, stored)));
+  await Promise.race([Promise.all(all), patience]);
 }
 
 async function recoverGuest(options: RecoveryOptions, stored: StoredGuest): Promise<void> {
-  const { journal, guests, departures, arrivals, datapath, registry, log } = options;
+  const { journal, guests, registry, arrivals, log } = options;
   const { spec } = stored;
   const ownership = journal.ownership(spec.id);
-  const unsettled = unsettledHandoff(journal.of(spec.id));
-  const phase: LivePhase =
-    unsettled?.side === 'destination' ? { kind: 'incoming' } : { kind: 'running' };
-  const live = await guests.adopt(stored, phase);
-  if (live !== undefined) await mapLive(options, spec, ownership, unsettled);
-  else if (stored.process !== null) {
-    const record = registry.list().find(({ guestId }) => guestId === spec.id);
-    if (record !== undefined) await datapath.setGuest(anchoredSettings(record, options.self));
+  const last = lastHandoff(journal.of(spec.id));
+  const arriving = last?.type === 'incoming-started' && ownership.kind !== 'here';
+  // Before its QEMU answers: its packets do not wait for that.
+  if (stored.process !== null) await mapPresent(options, spec, ownership, last);
+  const live = await guests.adopt(stored, { kind: arriving ? 'incoming' : 'running' });
+  if (live === undefined && stored.process !== null) await unmap(options, spec);
+  if (ownership.kind === 'here') registry.locate(spec.home, spec.id, options.self, ownership.epoch);
+  if (ownership.kind === 'elsewhere') {
+    registry.locate(spec.home, spec.id, ownership.place, ownership.epoch);
+    if (live === undefined && stored.disks.length === 0) return;
   }
-  if (unsettled?.side === 'source') {
-    const { handoffId, peer, epoch, type } = unsettled.record;
-    const base = type === 'handoff-started' ? epoch : epoch - 1;
-    void departures
-      .recover(spec, handoffId, peer, base)
-      .catch((error: unknown) => log.error({ err: error, guest: spec.name }, 'not recovered'));
-    return;
-  }
-  if (unsettled?.side === 'destination') {
-    const { handoffId, peer, epoch } = unsettled.record;
-    await arrivals.recover(stored, handoffId, peer, epoch);
-    return;
-  }
-  const claimed = lastClaim(journal.of(spec.id));
-  if (ownership.kind === 'here' && live !== undefined && claimed !== undefined) {
-    const query = z.object({ status: z.string() });
-    const { status } = await live.process.qmp.query(query, 'query-status');
-    if (LEFT_BY_HANDOFF.has(status))
-      await arrivals.recover(stored, claimed.handoffId, claimed.peer, claimed.epoch);
-  }
-  if (ownership.kind === 'elsewhere' && live !== undefined) await guests.discard(spec);
+  if (last?.type === 'incoming-started')
+    await arrivals.recover(stored, last.handoffId, last.peer, last.epoch);
+  // A handoff in doubt waits for the other place, for which the agent does not wait.
+  void quietly(log, spec.name, () => goOn(options, stored, last));
+}
+
+async function goOn(
+  { journal, guests, departures, arrivals, forget }: RecoveryOptions,
+  stored: StoredGuest,
+  last: Beginning | undefined,
+): Promise<void> {
+  const { spec } = stored;
+  if (last?.type === 'handoff-started')
+    await departures.recover(spec, last.handoffId, last.peer, last.epoch);
+  const now = journal.ownership(spec.id);
+  if (now.kind === 'here') await resume(guests.live(spec.id));
+  if (now.kind === 'elsewhere') await guests.discard(spec);
+  if (now.kind === 'unknown' && arrivals.find(spec.id) === undefined) await forget(stored);
 }
 
 /** The datapath is told what it should know already, so that no packet is lost, also when it is a new one. */
-async function mapLive(
+async function mapPresent(
   options: RecoveryOptions,
   spec: GuestSpec,
   ownership: Ownership,
-  unsettled: Unsettled,
+  last: Beginning | undefined,
 ): Promise<void> {
-  const { datapath, registry, self } = options;
+  const { datapath, self } = options;
   const at = { self, socket: options.netSocket(spec) };
   if (ownership.kind === 'here') {
     const { epoch } = ownership;
     await datapath.setGuest(localSettings(spec, { ...at, epoch, held: false }));
-    registry.locate(spec.home, spec.id, self, epoch);
   } else if (ownership.kind === 'in-doubt') {
     const { epoch, peer } = ownership;
     const departed = departedSettings(spec, { self, epoch, place: peer });
     await datapath.setGuest({ ...departed, port: { socket: at.socket, held: false } });
-  } else if (unsettled?.side === 'destination') {
-    const { epoch, peer } = unsettled.record;
+  } else if (last?.type === 'incoming-started') {
+    const { epoch, peer } = last;
     await datapath.setGuest(arrivingSettings(spec, { ...at, epoch: epoch - 1, from: peer }));
   }
 }
 
-function unsettledHandoff(records: readonly JournalRecord[]): Unsettled {
-  const open = new Map<string, NonNullable<Unsettled>>();
-  for (const record of records) {
-    switch (record.type) {
-      case 'handoff-started':
-      case 'handoff-sealed':
-        open.set(record.handoffId, { side: 'source', record });
-        break;
-      case 'incoming-started':
-        open.set(record.handoffId, { side: 'destination', record });
-        break;
-      case 'handoff-aborted':
-      case 'handoff-released':
-      case 'handoff-reclaimed':
-      case 'incoming-claimed':
-      case 'incoming-refused':
-        open.delete(record.handoffId);
-        break;
-      case 'guest-created':
-      case 'guest-deleted':
-      case 'guest-forced':
-        break;
-    }
-  }
-  return [...open.values()].at(-1);
+async function unmap(
+  { registry, datapath, self }: RecoveryOptions,
+  spec: GuestSpec,
+): Promise<void> {
+  const record = registry.list().find(({ guestId }) => guestId === spec.id);
+  if (record === undefined) await datapath.removeGuest(spec.id);
+  else await datapath.setGuest(anchoredSettings(record, self));
 }
 
-/** The record by which the guest came here, if it has not left or been decided on since. */
-function lastClaim(records: readonly JournalRecord[]): HandoffRecord | undefined {
-  const last = records.findLast(
-    ({ type }) => type === 'incoming-claimed' || type === 'handoff-started',
+/** A guest of ours that a handoff, or the waking of its network, left stopped goes on. */
+async function resume(live: LiveGuest | undefined): Promise<void> {
+  if (live === undefined || live.phase.kind !== 'running') return;
+  const query = z.object({ status: z.string() });
+  const { status } = await live.process.qmp.query(query, 'query-status');
+  if (LEFT_STOPPED.has(status)) await live.process.qmp.execute('cont');
+}
+
+function lastHandoff(records: readonly JournalRecord[]): Beginning | undefined {
+  return records.findLast(
+    (record): record is Beginning =>
+      record.type === 'handoff-started' || record.type === 'incoming-started',
   );
-  return last?.type === 'incoming-claimed' ? last : undefined;
 }
 
 /** One guest that cannot be recovered must not keep the others from it. */
