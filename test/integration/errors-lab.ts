@@ -4,7 +4,7 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -35,8 +35,6 @@ export interface AgentSettings {
   readonly env?: NodeJS.ProcessEnv;
   /** Shell commands in a mount namespace of its own, before the agent starts there. */
   readonly mounts?: string;
-  /** User who runs it; root unless given. */
-  readonly uid?: number;
 }
 
 /** Everything of one test file: namespace, directories, agents. */
@@ -52,8 +50,6 @@ export class ErrorsLab implements AsyncDisposable {
 
   static async create(): Promise<ErrorsLab> {
     const directory = await mkdtemp(join(tmpdir(), 'sojourn-errors-'));
-    // Agents of another user go through it; what is secret in it has modes of its own.
-    await chmod(directory, 0o711);
     const namespace = await Namespace.create('errors', {
       XDG_CACHE_HOME: join(directory, 'cache'),
       SOJOURN_STATE: undefined,
@@ -187,14 +183,11 @@ export class LabAgent {
   async start(extra: readonly string[] = []): Promise<Finished | undefined> {
     await mkdir(this.bin, { recursive: true });
     const own = ['agent', ...this.#args, '--name', this.name, '--state', this.state, ...extra];
-    const { mounts, uid } = this.#settings;
+    const { mounts } = this.#settings;
     const command = [
       ...(mounts === undefined
         ? []
         : ['unshare', '--mount', 'sh', '-c', `set -e; ${mounts}; exec "$@"`, 'sh']),
-      ...(uid === undefined
-        ? []
-        : ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups']),
       ...[process.execPath, MAIN, ...own],
     ];
     const options = { stdout: 'pipe', stderr: 'pipe', env: this.environment };
@@ -280,17 +273,12 @@ export class LabAgent {
     return TinyConsole.connect(socketPath);
   }
 
-  /** Puts a program before the real one on the agent's PATH; the agent must be restarted to see it, or asked again. */
+  /** Puts a program before the real one on the agent's PATH; the agent sees it when it is asked next. */
   async install(program: string, script: string): Promise<void> {
     await mkdir(this.bin, { recursive: true });
     const path = join(this.bin, program);
     await rm(path, { force: true });
     await writeFile(path, script, { mode: 0o755 });
-  }
-
-  async link(program: string, target: string): Promise<void> {
-    await mkdir(this.bin, { recursive: true });
-    await symlink(target, join(this.bin, program));
   }
 }
 

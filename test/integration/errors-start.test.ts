@@ -8,9 +8,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { jsonLines } from '../cli/run-cli.ts';
 import { changedQemu, ErrorsLab, expectReadable, type LabAgent } from './errors-lab.ts';
 
-/** No user has this id on any distribution. */
-const STRANGER = 54_321;
-
 let lab: ErrorsLab;
 beforeAll(async () => {
   lab = await ErrorsLab.create();
@@ -30,19 +27,24 @@ async function refusesToStart(agent: LabAgent, code: number, line: RegExp, ...ar
 
 describe('the state directory', () => {
   test('is not writable', async () => {
-    const agent = lab.device('stranger', { uid: STRANGER });
-    await mkdir(agent.state, { mode: 0o755 });
+    const state = join(lab.directory, 'sealed');
+    const agent = lab.device('sealed', { mounts: `mount -t tmpfs -o ro tmpfs ${state}` });
+    await mkdir(state);
     await refusesToStart(
       agent,
       5,
-      /^sojourn: The state directory \S+stranger cannot be used: .*permission denied.*\. Make it writable for this user or name another one with --state DIR\.$/m,
+      /^sojourn: The state directory \S+sealed cannot be used: its file system is read-only\. Make it writable for this user or name another one with --state DIR\.$/m,
     );
   });
 
   test('is not a directory', async () => {
     const agent = lab.device('file');
     await writeFile(agent.state, 'mine');
-    await refusesToStart(agent, 5, /The state directory \S+file cannot be used: .*--state DIR/);
+    await refusesToStart(
+      agent,
+      5,
+      /The state directory \S+file cannot be used: it is not a directory\. .*--state DIR/,
+    );
     expect(await readFile(agent.state, 'utf8')).toBe('mine');
   });
 

@@ -8,7 +8,7 @@
  *   version           layout version of this directory
  */
 import { access, chmod, constants, mkdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import {
   checkSocketPath,
@@ -74,7 +74,7 @@ async function prepare(path: string): Promise<void> {
     throw new SojournError({
       kind: 'requirement',
       code: 'state-not-writable',
-      message: `The state directory ${path} cannot be used: ${errorText(error)}`,
+      message: `The state directory ${path} cannot be used: ${whyNot(error)}`,
       remedy: 'Make it writable for this user or name another one with --state DIR',
       cause: error,
     });
@@ -108,7 +108,7 @@ async function writeVersion(file: string): Promise<void> {
     throw new SojournError({
       kind: 'requirement',
       code: 'state-not-writable',
-      message: `The state directory cannot be written: ${errorText(error)}`,
+      message: `The state directory ${dirname(file)} cannot be written: ${whyNot(error)}`,
       remedy: 'Free some space, make it writable, or name another one with --state DIR',
       cause: error,
     });
@@ -132,4 +132,18 @@ function takeLock(path: string): DatabaseSync {
     });
   }
   return lock;
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'this user may not write there',
+  EPERM: 'this user may not write there',
+  EROFS: 'its file system is read-only',
+  ENOSPC: 'its file system is full',
+  EDQUOT: 'the quota of this user is used up',
+  EEXIST: 'it is not a directory',
+  ENOTDIR: 'it is not a directory, or not below one',
+};
+
+function whyNot(error: unknown): string {
+  return REASONS[(error as NodeJS.ErrnoException).code ?? ''] ?? errorText(error);
 }
