@@ -117,6 +117,10 @@ export class Arrivals implements GuestHostPort {
     }
   }
 
+  claimed(): void {}
+
+  async lost(): Promise<void> {}
+
   async activated(request: IncomingRequest): Promise<void> {
     const { guests, datapath, places, registry, netSocket } = this.#options;
     const { spec, epoch } = request;
@@ -136,9 +140,10 @@ export class Arrivals implements GuestHostPort {
     const arrival = this.#arrivals.get(guestId);
     // What is here may be another handoff's, or ours.
     if (arrival?.handoffId !== handoffId) return;
-    this.#arrivals.delete(guestId);
     const stored = store.find(guestId);
     if (stored !== undefined) await guests.discard(stored.spec);
+    // Not before: what failed is tried again.
+    this.#arrivals.delete(guestId);
     // Only ever seen as an arrival: nothing of it stays. A guest of ours that is elsewhere stays in the list.
     if (journal.ownership(guestId).kind === 'unknown') store.remove(guestId);
     const record = registry.list().find((candidate) => candidate.guestId === guestId);

@@ -59,27 +59,6 @@ export class DestinationHandoff {
     return !['running', 'lost', 'refused'].includes(this.#state.kind);
   }
 
-  status(): Result<'handoff.query'> {
-    const state = this.#state;
-    const reason = 'reason' in state ? state.reason.message : null;
-    switch (state.kind) {
-      case 'preparing':
-      case 'receiving':
-      case 'loaded':
-        return { state: state.kind, reason };
-      case 'claiming':
-        return { state: 'loaded', reason };
-      case 'activating':
-      case 'running':
-      case 'lost':
-        return { state: 'claimed', reason };
-      case 'refusing':
-      case 'discarding':
-      case 'refused':
-        return { state: 'refused', reason };
-    }
-  }
-
   /** Resolves when disks and memory may come. Rejects with the reason why not. */
   begin(): Promise<void> {
     this.#enter(initialDestination);
@@ -111,9 +90,12 @@ export class DestinationHandoff {
     this.abandon({ code: 'session-lost', message: 'The connection to the other place was lost' });
   }
 
-  /** Resolves when it is settled whose the guest is. */
-  get ended(): Promise<void> {
-    return this.#ended.promise;
+  /** The next handoff of the guest has begun. False: this one has not made way, because the guest is or may be ours. */
+  async supersede(): Promise<boolean> {
+    const message = 'The other place began another handoff of the guest';
+    this.abandon({ code: 'handoff-superseded', message });
+    await this.#ended.promise;
+    return this.#state.kind === 'refused';
   }
 
   async seal(confirmation: string | null): Promise<SealAnswer> {

@@ -45,6 +45,8 @@ export interface DestinationDeps {
   /** Throws why the guest may not come: it is ours already, its epoch or its addresses are wrong, it cannot run here. */
   readonly admit: (request: IncomingRequest) => Promise<void>;
   readonly now: Clock;
+  /** How long this host is up, ms, asleep or awake. */
+  readonly uptime?: Clock;
   readonly log: LogPort;
 }
 
@@ -75,7 +77,6 @@ export class HandoffDestination {
       });
       return {};
     });
-    handle(session, 'handoff.query', (key) => this.#query(session, key));
     session.onChannel(MEMORY_CHANNEL, (channel) => {
       const meta = memoryChannelMeta.safeParse(channel.meta);
       const handoff = meta.success ? this.#byId(session, meta.data.handoffId) : undefined;
@@ -151,12 +152,7 @@ export class HandoffDestination {
    */
   async #superseded(other: DestinationHandoff, session: SessionPort): Promise<boolean> {
     if (other.request.from !== session.peer) return false;
-    other.abandon({
-      code: 'handoff-superseded',
-      message: 'The other place began another handoff of the guest',
-    });
-    await other.ended;
-    return other.status().state === 'refused';
+    return other.supersede();
   }
 
   async #seal(
@@ -188,15 +184,6 @@ export class HandoffDestination {
     }
     const reason = 'the handoff is not known here';
     return { outcome: 'refused', confirmation: null, reason, runningAt: null };
-  }
-
-  async #query(session: SessionPort, key: HandoffKey): Promise<Result<'handoff.query'>> {
-    const handoff = this.#find(session, key);
-    if (handoff !== undefined) return handoff.status();
-    const types = (await this.#deps.journal.recordsOf(key.handoffId)).map(({ type }) => type);
-    if (types.includes('incoming-refused')) return { state: 'refused', reason: null };
-    if (types.includes('incoming-claimed')) return { state: 'claimed', reason: null };
-    return { state: 'unknown', reason: null };
   }
 
   /** A refusal of a handoff that nobody has heard of costs a record: a peer may not fill the disk with them. */

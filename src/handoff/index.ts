@@ -35,4 +35,5 @@ export {
 export { tellAborted } from './rpc.ts';
 export { recoverSourceHandoff, runSource } from './source.ts';
 export type { SwitchoverTimes } from './source-attempt.ts';
+export type { Reason } from './source-machine.ts';
 export type { HandoffResult, SourceOptions } from './source-options.ts';

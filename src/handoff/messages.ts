@@ -7,7 +7,6 @@
  *   handoff.loaded      (long) wait until disks and memory are there     -> loaded
  *   handoff.seal        it is yours from `epoch` on                      -> claimed | refused | late
  *   handoff.abort       it stays with me; forget it                      -> nothing, whatever the state
- *   handoff.query       what do you know of this handoff? (read only)
  *
  * A seal that the link kept for long may arrive when the source has taken the guest back. So it counts only within
  * `SEAL_VALID_MS` of the answer `loaded`, or with the `confirmation` of an answer `late`, within as long of that. From its
@@ -50,14 +49,6 @@ export const messages = {
     }),
   },
   'handoff.abort': { params: z.object(key), result: z.object({}) },
-  'handoff.query': {
-    params: z.object(key),
-    result: z.object({
-      state: z.enum(['unknown', 'preparing', 'receiving', 'loaded', 'claimed', 'refused']),
-      /** Why it was refused or failed, for a person. */
-      reason: z.string().max(512).nullable(),
-    }),
-  },
 } as const;
 
 export type HandoffMethod = keyof typeof messages;

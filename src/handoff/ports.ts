@@ -5,6 +5,7 @@
 import type { Duplex } from 'node:stream';
 import type { GuestSpec } from '../guest/spec.ts';
 import type { OwnershipRecord } from './records.ts';
+import type { Reason } from './source-machine.ts';
 
 export interface QmpPortEvent {
   readonly event: string;
@@ -112,9 +113,25 @@ export interface IncomingGuest {
 export interface GuestHostPort {
   /** Starts QEMU for the spec. Throws a SojournError a person can act on; leaves nothing behind then. */
   prepareIncoming(request: IncomingRequest, signal: AbortSignal): Promise<IncomingGuest>;
-  /** The guest runs here from now on: mapping, held packets, registry. Must not delay: called in the pause. */
+  /**
+   * The claim is on record: the guest is ours, and `cont` is next. Called in the pause, so it only marks state. Called again
+   * when a recovery continues the guest. A claim is given back (`discard`) if the guest then provably never ran.
+   */
+  claimed(request: IncomingRequest, guest: IncomingGuest): void;
+  /**
+   * The guest runs: mapping, held packets, registry. Best effort: called once more after a failure, and whatever comes of
+   * it the guest stays.
+   */
   activated(request: IncomingRequest, guest: IncomingGuest): Promise<void>;
-  /** Ends QEMU and removes what `prepareIncoming` made. Idempotent; QEMU is gone when it resolves. */
+  /**
+   * The guest is ours and does not run: `cont` failed, and nobody can say that it never ran. Its QEMU may still be there. Not
+   * called when a recovery finds the QEMU gone: `recover` answers `owner-without-guest` then.
+   */
+  lost(request: IncomingRequest, reason: Reason): Promise<void>;
+  /**
+   * Ends QEMU and removes what `prepareIncoming` made. Idempotent; QEMU is gone when it resolves. After a failure it
+   * is called again until it succeeds.
+   */
   discard(handoffId: string, guestId: string): Promise<void>;
 }
 

@@ -148,6 +148,8 @@ export class HandoffLab {
           this.onIncoming(qemu);
           return { qmp: qemu.qmp, directory: qemu.directory };
         },
+        claimed: () => undefined,
+        lost: async () => undefined,
         activated: async ({ epoch }) => {
           this.datapath.push(`activated ${epoch}`);
         },
