@@ -224,7 +224,7 @@ function socketChardev(
 }
 
 /** QemuOpts end a value at a comma; a doubled one stands for itself. */
-function escapeComma(value: string): string {
+export function escapeComma(value: string): string {
   return value.replaceAll(',', ',,');
 }
 

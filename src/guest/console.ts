@@ -1,33 +1,10 @@
 /** The guest's serial console: QEMU serves one client at a time on a unix socket and logs everything to a file. */
-import { once } from 'node:events';
 import { open, stat, truncate, writeFile } from 'node:fs/promises';
-import { createConnection, type Socket } from 'node:net';
-import { SojournError } from '../common/index.ts';
 
 /** The log is cut when it is longer than this, bytes; a guest may print without end. */
 export const CONSOLE_LOG_LIMIT = 4 * 1024 * 1024;
 /** How much of its end is kept in `console.log.1` then, bytes. */
 const KEEP_BYTES = 512 * 1024;
-
-/**
- * Raw bytes, both ways. While somebody else is connected, QEMU takes the connection only after they leave.
- * Throws SojournError `console-unavailable`.
- */
-export async function connectConsole(path: string): Promise<Socket> {
-  const socket = createConnection({ path });
-  try {
-    await once(socket, 'connect');
-    return socket;
-  } catch (error) {
-    throw new SojournError({
-      kind: 'conflict',
-      code: 'console-unavailable',
-      message: 'The console of this guest cannot be reached: the guest does not run here',
-      remedy: 'Look where the guest runs with "sojourn status"',
-      cause: error,
-    });
-  }
-}
 
 /** Keeps the log in bounds; QEMU appends, so it may be cut at any time. Returns whether it was. */
 export async function trimConsoleLog(

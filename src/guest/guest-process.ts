@@ -5,7 +5,7 @@
  *                 ^
  *   adopt --------'   (after the agent's death: same process, same command line, same guest)
  */
-import { mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { SojournError } from '../common/index.ts';
@@ -213,11 +213,6 @@ export class GuestProcess {
   /** Lets go of the process, which goes on. */
   release(): void {
     this.qmp.close();
-  }
-
-  /** Removes sockets and logs of a guest whose process is gone. Overlays are elsewhere. */
-  static async removeRuntime(runtime: Pick<GuestRuntime, 'directory'>): Promise<void> {
-    await rm(runtime.directory, { recursive: true, force: true });
   }
 }
 

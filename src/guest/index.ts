@@ -13,7 +13,7 @@ export {
   type Problem,
   placeCapabilities,
 } from './compatibility.ts';
-export { CONSOLE_LOG_LIMIT, connectConsole, trimConsoleLog } from './console.ts';
+export { CONSOLE_LOG_LIMIT, trimConsoleLog } from './console.ts';
 export {
   copyOverlay,
   createOverlay,
@@ -31,7 +31,7 @@ export {
   type PersistOptions,
   persistLive,
   raiseOverlayLimit,
-  removeOverlay,
+  removePersistRemains,
 } from './disks/index.ts';
 export {
   createVariables,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import { SojournError } from '../common/index.ts';
+import { escapeComma } from './arguments.ts';
 import { QmpClient, QmpClosedError, type QmpConnectOptions } from './qmp/index.ts';
 
 /** Largest standard error kept of a QEMU that fails, bytes. */
@@ -21,7 +22,7 @@ export async function withQemu<Result>(
   const directory = await mkdtemp(join(tmpdir(), 'sojourn-qemu-'));
   const socket = join(directory, 'qmp.sock');
   const ended = new AbortController();
-  const child = execa(binary, [...args, '-qmp', `unix:${socket},server=on,wait=off`], {
+  const child = execa(binary, [...args, '-qmp', `unix:${escapeComma(socket)},server=on,wait=off`], {
     stdin: 'ignore',
     stdout: 'ignore',
     maxBuffer: MAX_OUTPUT_BYTES,

@@ -17,6 +17,17 @@ export const placeId = z.string().regex(/^[0-9a-f]{64}$/);
 export const digest = z.string().regex(/^[0-9a-f]{64}$/);
 export const macAddress = z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/);
 
+/*
+ * A spec also comes from a peer. Machine and CPU become parts of QEMU's options, where a comma begins another option
+ * (`initrd=` reads any file of the agent's user), so both are held to the characters that QEMU's own names have.
+ */
+const MACHINE = /^[a-z0-9.-]{1,64}$/;
+const CPU = /^[A-Za-z0-9_.-]{1,64}(,[+-][a-z0-9_.-]{1,64})*$/;
+/** Room for a model and some twenty flags, characters. */
+const MAX_CPU_LENGTH = 1024;
+/** No program's argument can hold a NUL, and nothing beside printable text belongs into this one. */
+const COMMAND_LINE = /^[^\p{Cc}]*$/u;
+
 /** A file of the image store, named by its content. */
 export const blob = z.object({ digest, bytes: z.int().nonnegative() });
 
@@ -24,7 +35,7 @@ const kernelBoot = z.object({
   kind: z.literal('kernel'),
   kernel: blob,
   initrd: blob.optional(),
-  commandLine: z.string().max(2048),
+  commandLine: z.string().max(2048).regex(COMMAND_LINE, 'printable characters only'),
 });
 const biosBoot = z.object({ kind: z.literal('bios') });
 
@@ -56,6 +67,15 @@ export const guestDisk = z.object({
   virtualBytes: z.int().positive(),
 });
 
+/** Overlays and QEMU's nodes are named by their disks. */
+const guestDisks = z
+  .array(guestDisk)
+  .max(8)
+  .refine(
+    (disks) => new Set(disks.map(({ name }) => name)).size === disks.length,
+    'every disk has a name of its own',
+  );
+
 export const accelerator = z.enum(['kvm', 'tcg', 'hvf', 'whpx']);
 
 /** Frozen at creation (DESIGN, "Guest ABI"). A change of any field is another machine to the guest's OS. */
@@ -63,17 +83,17 @@ export const guestAbi = z.object({
   version: z.literal(1),
   architecture: z.enum(['x86_64', 'aarch64']),
   /** Versioned machine type, e.g. `pc-q35-10.0`. */
-  machine: z.string(),
+  machine: z.string().regex(MACHINE),
   accelerator,
   /** Named CPU model with explicit flags: `Nehalem` or `Nehalem,+aes`. */
-  cpu: z.string(),
+  cpu: z.string().max(MAX_CPU_LENGTH).regex(CPU),
   vcpus: z.int().min(1).max(64),
   memoryMiB: z
     .int()
     .min(64)
     .max(1024 * 1024),
   boot: frozenBoot,
-  disks: z.array(guestDisk).max(8),
+  disks: guestDisks,
   mac: macAddress,
 });
 

@@ -1,11 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import {
-  connectConsole,
   GuestProcess,
   memoryDirectory,
   readPlaceCapabilities,
@@ -129,11 +128,4 @@ test('a console log is cut to its end, and not before it is long', async () => {
   expect(await trimConsoleLog(log, 500)).toBe(true);
   expect(await readFile(log, 'utf8')).toBe('');
   expect(await readFile(`${log}.1`, 'utf8')).toMatch(/xend$/);
-});
-
-test('a console that is not there says so', async () => {
-  await mkdir(join(directory, 'run'));
-  await expect(connectConsole(join(directory, 'run', 'console.sock'))).rejects.toMatchObject({
-    code: 'console-unavailable',
-  });
 });

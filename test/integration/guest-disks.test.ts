@@ -11,6 +11,7 @@ import {
   overlayUsage,
   persistLive,
   raiseOverlayLimit,
+  removePersistRemains,
 } from '../../src/guest/index.ts';
 import { TinyConsole, tinySpec } from '../lab/tiny-guest.ts';
 import { type TinyMachine, TinyMachines } from '../lab/tiny-machine.ts';
@@ -66,6 +67,48 @@ test('a running guest’s changes are kept on disk as of one moment', TIMEOUT, a
   expect(await machine.qmp.execute('query-jobs')).toEqual([]);
   expect(await machine.qmp.execute('query-status')).toMatchObject({ status: 'running' });
   await console.run('dd if=/dev/zero of=/dev/vda bs=1M count=1 conv=fsync');
+});
+
+test('what a copy cut short has left in QEMU does not stand in the way', TIMEOUT, async () => {
+  await using machines = await TinyMachines.create();
+  const machine = await machines.start(tinySpec(), 'device');
+  const console = await machine.booted();
+  await console.run('yes data | dd of=/dev/vda bs=1M count=4 iflag=fullblock conv=fsync');
+  const target = join(machines.directory, 'state', 'disk0.qcow2');
+  // As an agent that is killed leaves it: attached, with a job that still runs or has ended.
+  const leave = async (speed: number, until: string) => {
+    const partial = join(machines.directory, 'left.qcow2');
+    await execa('qemu-img', ['create', '-q', '-f', 'qcow2', partial, '64M']);
+    const file = { driver: 'file', filename: partial };
+    await machine.qmp.execute('blockdev-add', {
+      driver: 'qcow2',
+      'node-name': 'disk0-persist',
+      backing: 'disk0-base',
+      file,
+    });
+    const reached = machine.qmp.waitFor(
+      'JOB_STATUS_CHANGE',
+      ({ data }) => data.id === 'disk0-persist' && data.status === until,
+    );
+    await machine.qmp.execute('blockdev-backup', {
+      'job-id': 'disk0-persist',
+      device: 'disk0',
+      target: 'disk0-persist',
+      sync: 'top',
+      'auto-dismiss': false,
+      speed,
+    });
+    await reached;
+  };
+  await leave(1, 'running');
+  await persistLive(machine.qmp, [persisted(machine, target)]);
+  expect(await firstLine(target)).toBe('data');
+  await leave(0, 'concluded');
+  await removePersistRemains(machine.qmp);
+  expect(await machine.qmp.execute('query-jobs')).toEqual([]);
+  const nodes = await machine.qmp.execute('query-named-block-nodes', { flat: true });
+  expect(JSON.stringify(nodes)).not.toContain('-persist');
+  expect(await console.run('echo alive')).toBe('alive');
 });
 
 test('what the guest cleared of its base stays cleared in the copy', TIMEOUT, async () => {

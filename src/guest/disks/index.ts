@@ -15,7 +15,11 @@ export {
   overlayEnd,
   overlayUsage,
   raiseOverlayLimit,
-  removeOverlay,
 } from './overlay.ts';
-export { type PersistDisk, type PersistOptions, persistLive } from './persist.ts';
+export {
+  type PersistDisk,
+  type PersistOptions,
+  persistLive,
+  removePersistRemains,
+} from './persist.ts';
 export { qemuImg, replaceFile } from './qemu-img.ts';

@@ -3,7 +3,7 @@
  * the file's: the file is sparse and as long as the overlay can ever become, and QEMU's raw driver lets only the first
  * `limitBytes` be used. QEMU does not notice a file that grows under it, so raising the limit must not need that.
  */
-import { chmod, mkdir, rm, stat, statfs, truncate } from 'node:fs/promises';
+import { chmod, mkdir, stat, statfs, truncate } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { SojournError } from '../../common/index.ts';
@@ -76,10 +76,6 @@ export async function overlayEnd(path: string): Promise<number> {
 /** Makes an overlay that no QEMU uses as long as a raised limit needs it. */
 export async function growOverlay(path: string, limitBytes: number): Promise<void> {
   if ((await stat(path)).size < limitBytes) await truncate(path, limitBytes);
-}
-
-export async function removeOverlay(path: string): Promise<void> {
-  await rm(path, { force: true });
 }
 
 export interface OverlayFull {

@@ -4,6 +4,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { SojournError } from '../../common/index.ts';
 import { type QmpClient, QmpError } from '../qmp/index.ts';
@@ -13,6 +14,11 @@ import { replaceFile } from './qemu-img.ts';
 
 /** Copying may take minutes on a slow disk; a job that makes no end by then is given up. */
 const BACKUP_TIMEOUT_MS = 30 * 60_000;
+/** For jobs that were cancelled to end. */
+const REMAINS_TIMEOUT_MS = 10_000;
+const LOOK_EVERY_MS = 20;
+/** Jobs and nodes of copies have it at the end of their names; nothing else does. */
+const SUFFIX = '-persist';
 
 export interface PersistDisk {
   readonly disk: GuestDisk;
@@ -35,19 +41,49 @@ export async function persistLive(
   disks: readonly PersistDisk[],
   options: PersistOptions = {},
 ): Promise<void> {
+  await removePersistRemains(qmp);
   await withPartials(disks, [], async (partials) => {
-    const attached: string[] = [];
     try {
-      for (const [index, { disk }] of disks.entries()) {
+      for (const [index, { disk }] of disks.entries())
         await attach(qmp, disk, partials[index] ?? '');
-        attached.push(nodeName(disk));
-      }
       await backUp(qmp, disks, options);
     } finally {
-      if (!qmp.isClosed)
-        for (const node of attached) await qmp.execute('blockdev-del', { 'node-name': node });
+      if (!qmp.isClosed) await removePersistRemains(qmp);
     }
   });
+}
+
+const nodesSchema = z.array(z.object({ 'node-name': z.string().optional() }));
+
+/**
+ * Ends a copy that was left under way in this QEMU, by an agent that died: its jobs and nodes stand in the way of the
+ * next copy, and of a handoff. Throws Error when a job does not end.
+ */
+export async function removePersistRemains(qmp: QmpClient): Promise<void> {
+  const deadline = performance.now() + REMAINS_TIMEOUT_MS;
+  for (let round = 0; ; round += 1) {
+    const jobs = await qmp.query(jobsSchema, 'query-jobs');
+    const ours = jobs.filter(({ id }) => id.endsWith(SUFFIX));
+    if (ours.length === 0) break;
+    if (performance.now() > deadline) throw new Error('a copy of a disk does not end');
+    for (const { id, status } of ours) {
+      if (status === 'concluded') await unlessEnded(qmp.execute('job-dismiss', { id }));
+      else if (round === 0) await unlessEnded(qmp.execute('job-cancel', { id }));
+    }
+    await delay(LOOK_EVERY_MS);
+  }
+  const nodes = await qmp.query(nodesSchema, 'query-named-block-nodes', { flat: true });
+  for (const { 'node-name': name } of nodes)
+    if (name?.endsWith(SUFFIX)) await qmp.execute('blockdev-del', { 'node-name': name });
+}
+
+/** A job may come to its end by itself at any time, and then refuses what it is told. */
+async function unlessEnded(command: Promise<unknown>): Promise<void> {
+  try {
+    await command;
+  } catch (error) {
+    if (!(error instanceof QmpError)) throw error;
+  }
 }
 
 /** All partial files exist before, and are put in place after, `make`. */
@@ -87,6 +123,9 @@ async function backUp(
       ...(signal === undefined ? {} : { signal }),
     }),
   );
+  const ended = Promise.all(ends);
+  // A transaction that is refused is the error; these waits then end in vain.
+  ended.catch(() => undefined);
   await qmp.execute('transaction', {
     actions: disks.map(({ disk }) => ({
       type: 'blockdev-backup',
@@ -100,12 +139,7 @@ async function backUp(
     })),
     properties: { 'completion-mode': 'grouped' },
   });
-  try {
-    await Promise.all(ends);
-  } catch (error) {
-    await cancel(qmp, jobs);
-    throw error;
-  }
+  await ended;
   await conclude(qmp, jobs);
 }
 
@@ -116,7 +150,6 @@ const jobsSchema = z.array(
 async function conclude(qmp: QmpClient, jobs: readonly string[]): Promise<void> {
   const all = await qmp.query(jobsSchema, 'query-jobs');
   const ours = all.filter(({ id }) => jobs.includes(id));
-  for (const { id } of ours) await qmp.execute('job-dismiss', { id });
   const failed = ours.find(({ error }) => error !== undefined);
   if (failed === undefined) return;
   const full = failed.error === 'No space left on device';
@@ -130,24 +163,6 @@ async function conclude(qmp: QmpClient, jobs: readonly string[]): Promise<void> 
   });
 }
 
-async function cancel(qmp: QmpClient, jobs: readonly string[]): Promise<void> {
-  if (qmp.isClosed) return;
-  for (const id of jobs) {
-    const ended = qmp.waitFor(
-      'JOB_STATUS_CHANGE',
-      ({ data }) => data.id === id && data.status === 'concluded',
-    );
-    try {
-      await qmp.execute('job-cancel', { id });
-      await ended;
-    } catch (error) {
-      // It has ended by itself in the meantime, and cannot be cancelled any more.
-      if (!(error instanceof QmpError)) throw error;
-    }
-    await qmp.execute('job-dismiss', { id });
-  }
-}
-
 function nodeName(disk: GuestDisk): string {
-  return `${disk.name}-persist`;
+  return `${disk.name}${SUFFIX}`;
 }
