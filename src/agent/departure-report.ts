@@ -6,6 +6,16 @@ import type { HandoffProgress, HandoffResult } from '../handoff/index.ts';
 import type { HandoffSummary } from './peer-messages.ts';
 import { namingOther } from './places.ts';
 
+/** Codes of reasons that lie in the connection, not in one of the two places. */
+const LINK_FAILURES: ReadonlySet<string> = new Set([
+  'peer-silent',
+  'peer-timeout',
+  'peer-unreachable',
+  'session-closed',
+  'session-expired',
+  'session-lost',
+]);
+
 /** Before anything has happened. */
 export function idleProgress(startedAtMs: number): ApiProgress {
   return {
@@ -63,9 +73,10 @@ export function stayed(spec: GuestSpec, to: PlaceRef, result: HandoffResult): So
       ? 'it is still here, but its QEMU has ended'
       : 'it goes on here as if nothing had happened';
   const cancelled = reason?.code === 'handoff-cancelled';
+  const linkFailed = LINK_FAILURES.has(reason?.code ?? '');
   const why = asClause(namingOther(reason?.message ?? 'it failed', to.name));
   return new SojournError({
-    kind: cancelled ? 'cancelled' : 'requirement',
+    kind: cancelled ? 'cancelled' : linkFailed ? 'unreachable' : 'requirement',
     code: reason?.code ?? 'handoff-failed',
     message: `${spec.name} was not handed to ${to.name}: ${why}; ${where}`,
     ...(cancelled
