@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { AppendLog } from '../../src/agent/state/append-log.ts';
 
@@ -66,7 +67,7 @@ it('refuses a journal damaged in the middle', async () => {
   await expect(read()).rejects.toMatchObject({ code: 'journal-damaged' });
 });
 
-it('takes nothing more after a failed write', () => {
+it('cuts a record off again that did not fit, and takes the next', () => {
   const source = join(import.meta.dirname, '../../src/agent/state/append-log.ts');
   const script = `
     import { z } from 'zod';
@@ -87,5 +88,45 @@ it('takes nothing more after a failed write', () => {
     ],
     { encoding: 'utf8', cwd: join(import.meta.dirname, '../..') },
   );
-  expect(stdout.trim()).toBe('ok,journal-not-writable,journal-not-writable 1');
+  expect(stdout.trim()).toBe('ok,journal-not-writable,ok 2');
+  expect(readFileSync(path, 'utf8')).toBe('{"text":"fits"}\n{"text":"late"}\n');
 });
+
+/** Makes these calls of every file fail as they do on a bad disk, until restored. */
+async function failing(...calls: ('datasync' | 'sync' | 'truncate')[]): Promise<() => void> {
+  const handle = await open(join(base, 'any'), 'a');
+  const files = Object.getPrototypeOf(handle) as typeof handle;
+  await handle.close();
+  const error = Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+  const spies = calls.map((call) => vi.spyOn(files, call).mockRejectedValue(error));
+  return () => {
+    for (const spy of spies) spy.mockRestore();
+  };
+}
+
+it('does not bring back a record whose flush failed', async () => {
+  await write([{ epoch: 1, text: 'ä' }]);
+  const log = await AppendLog.open(path, schema);
+  const restore = await failing('datasync');
+  const rejected = log.append({ epoch: 2, text: 'not durable' });
+  await expect(rejected).rejects.toMatchObject({ code: 'journal-not-writable' });
+  restore();
+  await log.append({ epoch: 3, text: 'after' });
+  await log.close();
+  expect(log.entries.map(({ epoch }) => epoch)).toEqual([1, 3]);
+  expect(await read()).toEqual(log.entries);
+});
+
+it.each(['truncate', 'sync'] as const)(
+  'takes nothing more when a record cannot be cut off: %s fails',
+  async (call) => {
+    const log = await AppendLog.open(path, schema);
+    const restore = await failing('datasync', call);
+    const code = 'journal-not-writable';
+    await expect(log.append({ epoch: 1, text: 'doubtful' })).rejects.toMatchObject({ code });
+    restore();
+    await expect(log.append({ epoch: 2, text: 'late' })).rejects.toMatchObject({ code });
+    expect(log.entries).toEqual([]);
+    await log.close();
+  },
+);

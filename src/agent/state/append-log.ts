@@ -1,7 +1,8 @@
 /**
  * An append-only log of JSON lines. `append` resolves when the record is on the disk (fdatasync), which
- * is what makes it fit to decide who owns a guest. A last line torn by a crash was never acknowledged
- * and is cut off; damage anywhere else is an error, because guessing could run a guest twice.
+ * is what makes it fit to decide who owns a guest. What was not acknowledged must not come back after a restart: a
+ * record whose write failed is cut off again before its failure is told, and a last line torn by a crash when the log is
+ * opened. Damage anywhere else is an error, because guessing could run a guest twice.
  */
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -13,14 +14,17 @@ export class AppendLog<Entry> {
   readonly #schema: ZodType<Entry>;
   readonly #handle: FileHandle;
   readonly #entries: Entry[];
+  /** Of all that was acknowledged, bytes. */
+  #length: number;
   #tail: Promise<void> = Promise.resolve();
   #broken: SojournError | undefined;
 
-  private constructor(path: string, schema: ZodType<Entry>, handle: FileHandle, entries: Entry[]) {
+  private constructor(path: string, schema: ZodType<Entry>, handle: FileHandle, bytes: Buffer) {
     this.#path = path;
     this.#schema = schema;
     this.#handle = handle;
-    this.#entries = entries;
+    this.#entries = parse(path, schema, bytes.toString('utf8'));
+    this.#length = bytes.length;
   }
 
   /** @throws SojournError `journal-damaged` */
@@ -29,11 +33,11 @@ export class AppendLog<Entry> {
     try {
       const bytes = await readFile(path);
       const whole = bytes.lastIndexOf(0x0a) + 1;
-      const entries = parse(path, schema, bytes.subarray(0, whole).toString('utf8'));
+      const log = new AppendLog(path, schema, handle, bytes.subarray(0, whole));
       if (whole < bytes.length) await handle.truncate(whole);
       await handle.sync();
       await syncDirectory(dirname(path));
-      return new AppendLog(path, schema, handle, entries);
+      return log;
     } catch (error) {
       await handle.close();
       throw error;
@@ -46,8 +50,9 @@ export class AppendLog<Entry> {
   }
 
   /**
-   * Appends one entry durably; entries keep the order of the calls. After a failed write the log
-   * takes no more, because what is on the disk is no longer known.
+   * Appends one entry durably; entries keep the order of the calls. An entry that is rejected is not in the log; the next
+   * one may well be accepted. Only where the rejected one cannot be cut off again, either, the log takes no more, because
+   * what is on the disk is not known then.
    *
    * @throws SojournError `journal-not-writable`
    */
@@ -68,17 +73,34 @@ export class AppendLog<Entry> {
     try {
       await this.#handle.appendFile(line);
       await this.#handle.datasync();
-      this.#entries.push(entry);
     } catch (error) {
-      this.#broken = new SojournError({
-        kind: 'requirement',
-        code: 'journal-not-writable',
-        message: `The ownership journal ${this.#path} cannot be written: ${errorText(error)}`,
-        remedy: 'Free some space on its disk, then restart the agent; guests go on where they are',
-        cause: error,
-      });
-      throw this.#broken;
+      throw await this.#cutOff(error);
     }
+    this.#length += Buffer.byteLength(line);
+    this.#entries.push(entry);
+  }
+
+  async #cutOff(cause: unknown): Promise<SojournError> {
+    try {
+      await this.#handle.truncate(this.#length);
+      await this.#handle.sync();
+      return this.#notWritable(cause, 'Free some space on its disk');
+    } catch {
+      // The first failure is the one that says why.
+      const remedy = 'Free some space on its disk, then restart the agent';
+      this.#broken = this.#notWritable(cause, remedy);
+      return this.#broken;
+    }
+  }
+
+  #notWritable(cause: unknown, remedy: string): SojournError {
+    return new SojournError({
+      kind: 'requirement',
+      code: 'journal-not-writable',
+      message: `The ownership journal ${this.#path} cannot be written: ${errorText(cause)}`,
+      remedy: `${remedy}; guests go on where they are`,
+      cause,
+    });
   }
 }
 
