@@ -21,10 +21,11 @@ import { idleProgress } from './departure-report.ts';
 import type { Guests } from './guests.ts';
 import type { Journal } from './journal.ts';
 import type { Machine } from './machine.ts';
-import { anchoredSettings, arrivingSettings, localSettings } from './mapping.ts';
+import { arrivingSettings, localSettings } from './mapping.ts';
 import type { Places } from './places.ts';
 import type { RegistryService } from './registry-service.ts';
 import type { GuestStore, StoredGuest } from './state/guest-store.ts';
+import { unmapGuest } from './unmap.ts';
 
 /** How long a guest that comes back waits for the end of the handoff by which it left, ms. */
 const SETTLE_MS = 5_000;
@@ -117,9 +118,20 @@ export class Arrivals implements GuestHostPort {
     }
   }
 
-  claimed(): void {}
+  claimed({ spec }: IncomingRequest): void {
+    this.#options.guests.runs(spec.id);
+  }
 
-  async lost(): Promise<void> {}
+  async lost({ spec, from, epoch }: IncomingRequest): Promise<void> {
+    const { guests, datapath, registry, places } = this.#options;
+    const self = places().self.id;
+    this.#arrivals.delete(spec.id);
+    if (from !== spec.home) registry.locate(spec.home, spec.id, self, epoch);
+    // Nobody can say what it did; from its disks it can be started again.
+    await guests.live(spec.id)?.process.kill();
+    await unmapGuest(spec.id, { registry, datapath, self });
+    this.#options.changed(spec.id);
+  }
 
   async activated(request: IncomingRequest): Promise<void> {
     const { guests, datapath, places, registry, netSocket } = this.#options;
@@ -146,10 +158,7 @@ export class Arrivals implements GuestHostPort {
     this.#arrivals.delete(guestId);
     // Only ever seen as an arrival: nothing of it stays. A guest of ours that is elsewhere stays in the list.
     if (journal.ownership(guestId).kind === 'unknown') store.remove(guestId);
-    const record = registry.list().find((candidate) => candidate.guestId === guestId);
-    if (record !== undefined)
-      await datapath.ensureGuest(anchoredSettings(record, places().self.id));
-    else await datapath.removeGuest(guestId);
+    await unmapGuest(guestId, { registry, datapath, self: places().self.id });
     this.#options.changed(guestId);
   }
 

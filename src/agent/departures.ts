@@ -27,11 +27,12 @@ import type { GuestFiles } from './guest-files.ts';
 import type { Guests } from './guests.ts';
 import type { Journal } from './journal.ts';
 import type { Machine } from './machine.ts';
-import { anchoredSettings, departedSettings, localSettings } from './mapping.ts';
+import { departedSettings, localSettings } from './mapping.ts';
 import { guestPaused } from './paused.ts';
 import type { HandoffSummary } from './peer-messages.ts';
 import type { Places } from './places.ts';
 import type { RegistryService } from './registry-service.ts';
+import { unmapGuest } from './unmap.ts';
 
 /** While in doubt the other place is asked again and again; a look for a session takes this long at most, ms. */
 const CONNECT_LIMIT_MS = 30_000;
@@ -294,8 +295,7 @@ export class Departures {
     }
     registry.locate(spec.home, spec.id, self, result.epoch);
     if (result.guest === 'gone') {
-      const record = registry.list().find(({ guestId }) => guestId === spec.id);
-      if (record !== undefined) await datapath.ensureGuest(anchoredSettings(record, self));
+      await unmapGuest(spec.id, { registry, datapath, self });
     } else {
       const at = { epoch: result.epoch, self, socket: netSocket(spec), held: false };
       await datapath.ensureGuest(localSettings(spec, at));

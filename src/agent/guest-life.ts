@@ -18,11 +18,12 @@ import type { GuestFiles } from './guest-files.ts';
 import type { Guests } from './guests.ts';
 import type { Journal } from './journal.ts';
 import type { Machine } from './machine.ts';
-import { anchoredSettings, localSettings } from './mapping.ts';
+import { localSettings } from './mapping.ts';
 import { guestPaused } from './paused.ts';
 import type { Places } from './places.ts';
 import type { RegistryService } from './registry-service.ts';
 import type { GuestStore, StoredGuest } from './state/guest-store.ts';
+import { unmapGuest } from './unmap.ts';
 
 const DEFAULT_OVERLAY_LIMIT_BYTES = 2 * 1024 ** 3;
 
@@ -322,9 +323,7 @@ export class GuestLife {
   /** Nothing listens at the guest's addresses: whoever sends to them is told so. */
   async #unmap(spec: GuestSpec): Promise<void> {
     const { registry, datapath, places } = this.#options;
-    const record = registry.list().find(({ guestId }) => guestId === spec.id);
-    if (record === undefined) await datapath.removeGuest(spec.id);
-    else await datapath.setGuest(anchoredSettings(record, places.self.id));
+    await unmapGuest(spec.id, { registry, datapath, self: places.self.id });
   }
 }
 

@@ -16,6 +16,7 @@ import { anchoredSettings, arrivingSettings, departedSettings, localSettings } f
 import type { JournalRecord, Ownership } from './ownership.ts';
 import type { RegistryService } from './registry-service.ts';
 import type { GuestStore, StoredGuest } from './state/guest-store.ts';
+import { unmapGuest } from './unmap.ts';
 
 export interface RecoveryOptions {
   readonly self: string;
@@ -64,7 +65,7 @@ async function recoverGuest(options: RecoveryOptions, stored: StoredGuest): Prom
   // Before its QEMU answers: its packets do not wait for that.
   if (stored.process !== null) await mapPresent(options, spec, ownership, last);
   const live = await guests.adopt(stored, { kind: arriving ? 'incoming' : 'running' });
-  if (live === undefined && stored.process !== null) await unmap(options, spec);
+  if (live === undefined && stored.process !== null) await unmapGuest(spec.id, options);
   if (ownership.kind === 'here') registry.locate(spec.home, spec.id, options.self, ownership.epoch);
   if (ownership.kind === 'elsewhere') {
     registry.locate(spec.home, spec.id, ownership.place, ownership.epoch);
@@ -110,15 +111,6 @@ async function mapPresent(
     const { epoch, peer } = last;
     await datapath.setGuest(arrivingSettings(spec, { ...at, epoch: epoch - 1, from: peer }));
   }
-}
-
-async function unmap(
-  { registry, datapath, self }: RecoveryOptions,
-  spec: GuestSpec,
-): Promise<void> {
-  const record = registry.list().find(({ guestId }) => guestId === spec.id);
-  if (record === undefined) await datapath.removeGuest(spec.id);
-  else await datapath.setGuest(anchoredSettings(record, self));
 }
 
 /** A guest of ours that a handoff, or the waking of its network, left stopped goes on. */
