@@ -15,6 +15,7 @@ export {
 } from './compatibility.ts';
 export { CONSOLE_LOG_LIMIT, trimConsoleLog } from './console.ts';
 export {
+  bytesWritten,
   copyOverlay,
   createOverlay,
   growOverlay,
@@ -70,6 +71,7 @@ export {
 export {
   identifyProcess,
   isRunning,
+  killProcess,
   type ProcessIdentity,
   processIdentity,
   signalProcess,
@@ -94,4 +96,4 @@ export {
   guestPaths,
   guestRuntime,
 } from './runtime.ts';
-export { endStrays } from './strays.ts';
+export { endStrays, findStrays, type Stray } from './strays.ts';

@@ -83,6 +83,23 @@ export async function chooseLauncher(): Promise<Launcher> {
   return lingers ? 'user-scope' : 'setsid';
 }
 
+/** `shared`: but for the user's runtime directory. */
+export type MemoryKept = 'all' | 'shared' | 'none';
+
+/**
+ * What is left of the user's files in memory at log-out. Unless the user lingers, logind removes $XDG_RUNTIME_DIR
+ * (pam_systemd(8)), and of all but system users what is theirs in /dev/shm (logind.conf(5), RemoveIPC=).
+ */
+export function memoryKept(systemd: boolean, launcher: Launcher): MemoryKept {
+  if (!systemd || launcher === 'user-scope') return 'all';
+  return launcher === 'system-scope' ? 'shared' : 'none';
+}
+
+/** As `memoryKept`, of this system and user. */
+export async function readMemoryKept(): Promise<MemoryKept> {
+  return memoryKept(existsSync(SYSTEMD_RUNS), await chooseLauncher());
+}
+
 /** Returns the adjustment in force, or undefined where the system allows none. */
 export async function protectFromOomKiller(pid: number): Promise<number | undefined> {
   for (const adjustment of OOM_SCORE_ADJUSTMENTS) {

@@ -1,7 +1,11 @@
 /** Tells one process from a later one with the same number: by its start time and boot (proc_pid_stat(5)). */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+
+const GONE_TIMEOUT_MS = 10_000;
+const LOOK_EVERY_MS = 20;
 
 export const processIdentity = z.object({
   pid: z.int().positive(),
@@ -55,6 +59,16 @@ export async function signalProcess(
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
     throw error;
+  }
+}
+
+/** Ends that very process (SIGKILL) and returns when it is gone. Throws Error when it survives that. */
+export async function killProcess(known: ProcessIdentity): Promise<void> {
+  await signalProcess(known, 'SIGKILL');
+  const deadline = performance.now() + GONE_TIMEOUT_MS;
+  while (await isRunning(known)) {
+    if (performance.now() > deadline) throw new Error(`process ${known.pid} cannot be ended`);
+    await delay(LOOK_EVERY_MS);
   }
 }
 

@@ -1,41 +1,54 @@
-/** QEMUs that an agent started and did not live to record: nobody else will ever end them, or talk to them. */
+/** QEMUs that an agent started and did not live to record. */
 import { readdir, readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  identifyProcess,
-  isRunning,
-  type ProcessIdentity,
-  signalProcess,
-} from './process-identity.ts';
+import { escapeComma } from './arguments.ts';
+import { identifyProcess, killProcess, type ProcessIdentity } from './process-identity.ts';
 import { guestPaths } from './runtime.ts';
 
-const GONE_TIMEOUT_MS = 10_000;
+/** For the launcher to have become QEMU, ms. */
+const LAUNCH_TIMEOUT_MS = 5_000;
 const LOOK_EVERY_MS = 20;
+/** Becomes QEMU, with another command line, and is not to be taken for it. */
+const LAUNCHER = 'systemd-run';
+
+export interface Stray {
+  readonly process: ProcessIdentity;
+  /** The program as it was called. */
+  readonly binary: string;
+}
+
+/** Every QEMU of the guest in its private directory here. */
+export async function findStrays(guestId: string, directory: string): Promise<Stray[]> {
+  const deadline = performance.now() + LAUNCH_TIMEOUT_MS;
+  for (;;) {
+    const found = await look(guestId, directory);
+    const launching = found.some(({ binary }) => basename(binary) === LAUNCHER);
+    if (!launching || performance.now() > deadline) return found;
+    await delay(LOOK_EVERY_MS);
+  }
+}
 
 /**
- * Ends every QEMU of the guest in its private directory here. Only for a guest that has no recorded process.
+ * Ends them: nobody else will ever do that, or talk to them. Only for a guest that has no recorded process.
  * @returns their process numbers. @throws Error when one survives SIGKILL
  */
 export async function endStrays(guestId: string, directory: string): Promise<number[]> {
-  const found = await strays(guestId, directory);
-  for (const stray of found) await signalProcess(stray, 'SIGKILL');
-  const deadline = performance.now() + GONE_TIMEOUT_MS;
-  for (const stray of found)
-    while (await isRunning(stray)) {
-      if (performance.now() > deadline) throw new Error(`process ${stray.pid} cannot be ended`);
-      await delay(LOOK_EVERY_MS);
-    }
-  return found.map(({ pid }) => pid);
+  const found = await findStrays(guestId, directory);
+  for (const { process } of found) await killProcess(process);
+  return found.map(({ process }) => process.pid);
 }
 
-async function strays(guestId: string, directory: string): Promise<ProcessIdentity[]> {
+async function look(guestId: string, directory: string): Promise<Stray[]> {
   const { qmpSocket } = guestPaths(directory);
-  const found: ProcessIdentity[] = [];
+  // As `buildArguments` writes it.
+  const path = escapeComma(qmpSocket);
+  const found: Stray[] = [];
   for (const name of await processes()) {
     const argv = (await commandLine(name)).split('\0');
-    const isOurs = argv.includes(guestId) && argv.some((each) => each.includes(qmpSocket));
-    const identity = isOurs ? await identifyProcess(Number(name)) : undefined;
-    if (identity !== undefined) found.push(identity);
+    const isOurs = argv.includes(guestId) && argv.some((each) => each.includes(path));
+    const process = isOurs ? await identifyProcess(Number(name)) : undefined;
+    if (process !== undefined) found.push({ process, binary: argv[0] ?? '' });
   }
   return found;
 }

@@ -10,7 +10,7 @@ import {
   readPlaceCapabilities,
   trimConsoleLog,
 } from '../../src/guest/index.ts';
-import { launchDetached } from '../../src/guest/launch.ts';
+import { launchDetached, memoryKept } from '../../src/guest/launch.ts';
 import { identifyProcess, isRunning, signalProcess } from '../../src/guest/process-identity.ts';
 import { tinySpec } from '../lab/tiny-guest.ts';
 import { sampleQemu } from './samples.ts';
@@ -98,6 +98,20 @@ test('what is not a tmpfs is passed over, and no room anywhere is told', async (
     code: 'overlay-memory-short',
   });
   await rm(onDisk, { recursive: true });
+});
+
+test('overlays are put only where they stay when the user logs out', async () => {
+  expect(memoryKept(false, 'setsid')).toBe('all');
+  expect(memoryKept(true, 'user-scope')).toBe('all');
+  expect(memoryKept(true, 'system-scope')).toBe('shared');
+  expect(memoryKept(true, 'setsid')).toBe('none');
+  const login = { environment: { XDG_RUNTIME_DIR: '/run/user/1000' }, requiredBytes: 1 };
+  await expect(memoryDirectory({ ...login, kept: 'none' })).rejects.toMatchObject({
+    code: 'overlay-memory-unsafe',
+  });
+  // One of the user's own choice, elsewhere.
+  const found = await memoryDirectory({ ...login, kept: 'shared', sharedDirectory: directory });
+  expect(found.path).toBe(join(directory, `sojourn-${process.getuid?.()}`));
 });
 
 test('a place tells what it has', async () => {

@@ -17,6 +17,7 @@ export {
   raiseOverlayLimit,
 } from './overlay.ts';
 export {
+  bytesWritten,
   type PersistDisk,
   type PersistOptions,
   persistLive,

@@ -5,9 +5,12 @@
 import { lstat, mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SojournError } from '../../common/index.ts';
+import { type MemoryKept, readMemoryKept } from '../launch.ts';
 
 /** statfs(2), f_type of tmpfs. */
 const SHARED_DIRECTORY = '/dev/shm';
+/** Where logind makes the users' runtime directories (file-hierarchy(7)). */
+const RUNTIME_DIRECTORIES = '/run/user/';
 const TMPFS_MAGIC = 0x01021994;
 const DIRECTORY_MODE = 0o700;
 
@@ -22,20 +25,25 @@ export interface MemoryDirectoryOptions {
   /** Room that is needed, bytes; the first place that has it is taken. */
   readonly requiredBytes: number;
   readonly sharedDirectory?: string;
+  /** As the system says unless given. */
+  readonly kept?: MemoryKept;
 }
 
 /**
  * Returns `$XDG_RUNTIME_DIR/sojourn-overlays`, else `/dev/shm/sojourn-UID`, made 0700. Throws SojournError
- * `overlay-memory-short` when neither has the room or is a tmpfs; `overlay-directory-unsafe` when somebody else made it.
+ * `overlay-memory-short` when neither has the room or is a tmpfs; `overlay-memory-unsafe` when neither is kept at
+ * log-out; `overlay-directory-unsafe` when somebody else made it.
  */
 export async function memoryDirectory(options: MemoryDirectoryOptions): Promise<MemoryDirectory> {
   const uid = process.getuid?.() ?? 0;
   const runtime = options.environment.XDG_RUNTIME_DIR;
   const shared = options.sharedDirectory ?? SHARED_DIRECTORY;
+  const kept = options.kept ?? (await readMemoryKept());
   const candidates = [
     ...(runtime ? [{ parent: runtime, name: 'sojourn-overlays' }] : []),
     { parent: shared, name: `sojourn-${uid}` },
-  ];
+  ].filter(({ parent }) => isKept(parent, kept));
+  if (candidates.length === 0) throw notKept();
   let largest = 0;
   for (const { parent, name } of candidates) {
     const freeBytes = await tmpfsRoom(parent);
@@ -54,12 +62,21 @@ export async function memoryDirectory(options: MemoryDirectoryOptions): Promise<
   });
 }
 
-/** The most that `memoryDirectory` can find room for, bytes; 0 where there is no tmpfs. */
+/** The most that `memoryDirectory` can find room for, bytes; 0 where there is no tmpfs that is kept at log-out. */
 export async function memoryRoom(
   environment: MemoryDirectoryOptions['environment'],
 ): Promise<number> {
-  const parents = [environment.XDG_RUNTIME_DIR, SHARED_DIRECTORY].filter((path) => path);
-  return Math.max(0, ...(await Promise.all(parents.map((path) => tmpfsRoom(path ?? '')))));
+  const kept = await readMemoryKept();
+  const parents = [environment.XDG_RUNTIME_DIR ?? '', SHARED_DIRECTORY].filter(
+    (path) => path !== '' && isKept(path, kept),
+  );
+  return Math.max(0, ...(await Promise.all(parents.map(tmpfsRoom))));
+}
+
+function isKept(directory: string, kept: MemoryKept): boolean {
+  if (kept === 'all') return true;
+  if (directory.startsWith(RUNTIME_DIRECTORIES)) return false;
+  return kept === 'shared' || !`${directory}/`.startsWith(`${SHARED_DIRECTORY}/`);
 }
 
 /** 0 when it is not there or not a tmpfs. */
@@ -87,6 +104,16 @@ async function makeOwn(path: string, uid: number): Promise<void> {
     code: 'overlay-directory-unsafe',
     message: `${path} belongs to somebody else or is open to others`,
     remedy: `Remove ${path}, or set XDG_RUNTIME_DIR to a directory of your own`,
+  });
+}
+
+function notKept(): SojournError {
+  return new SojournError({
+    kind: 'requirement',
+    code: 'overlay-memory-unsafe',
+    message:
+      'Disk changes in memory would be lost when you log out, because this system keeps nothing of yours in memory then',
+    remedy: 'Run "loginctl enable-linger", or create the guest with --overlay disk',
   });
 }
 

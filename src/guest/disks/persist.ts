@@ -53,6 +53,16 @@ export async function persistLive(
   });
 }
 
+const statisticsSchema = z.array(
+  z.object({ stats: z.object({ wr_bytes: z.int(), unmap_bytes: z.int() }) }),
+);
+
+/** Bytes that the guest has written or discarded since this QEMU was started, on all its disks. */
+export async function bytesWritten(qmp: QmpClient): Promise<number> {
+  const disks = await qmp.query(statisticsSchema, 'query-blockstats');
+  return disks.reduce((sum, { stats }) => sum + stats.wr_bytes + stats.unmap_bytes, 0);
+}
+
 const nodesSchema = z.array(z.object({ 'node-name': z.string().optional() }));
 
 /**
