@@ -11,6 +11,7 @@ import {
   zeroCounters,
 } from '../switch/index.ts';
 import { GUEST_MTU } from '../switch/services/index.ts';
+import { MAX_HELD_BYTES } from './guest-attachment.ts';
 import { SendWindow } from './send-window.ts';
 import type { Marker } from './switchover-state.ts';
 import {
@@ -35,6 +36,18 @@ export const DEAD_MS = 1_800;
 /** Received bytes after which an acknowledgement is due at once, and with the next keepalive. */
 const ACK_BYTES = 32 * 1024;
 const ACK_IDLE_BYTES = 1024;
+/**
+ * Unsent bytes that the window does not bound (all but packets that simply go through) from which on a PONG or an ACK
+ * waits and gives way to a newer one, and there are no more PINGs: thousands of them, so that the peer does not read.
+ */
+const CROWDED_BYTES = 64 * 1024;
+/**
+ * Unsent bytes that the window does not bound, at most; with more the connection is given up. Markers are not lost
+ * before, nor are packets that were held: there is room for those of sixteen guests that held all they may at once.
+ */
+export const MAX_UNSENT_BYTES = 16 * MAX_HELD_BYTES;
+/** What a marker counts for, bytes: it is sent by itself, and what keeps it in the queue is much larger than it is. */
+const MARKER_COST_BYTES = 1024;
 
 export interface TunnelEvents {
   onUp(): void;
@@ -53,6 +66,12 @@ interface Connection {
   lastHeard: number;
   lastTick: number;
   lastPing: number;
+  /** Bytes that the window does not bound: not yet taken by the system, and those of them still in the batch. */
+  unsent: number;
+  batched: number;
+  /** What waits until there is room: the payload of the last PING, and whether an ACK is due. */
+  pong: Buffer | undefined;
+  ackDue: boolean;
 }
 
 export class TunnelPort implements SwitchPort {
@@ -108,6 +127,10 @@ export class TunnelPort implements SwitchPort {
       lastHeard: now,
       lastTick: now,
       lastPing: now,
+      unsent: 0,
+      batched: 0,
+      pong: undefined,
+      ackDue: false,
     };
     this.#connection = connection;
     const reader = new FrameReader('tunnel', (buffer, start, end, type) => {
@@ -118,7 +141,8 @@ export class TunnelPort implements SwitchPort {
       connection.lastHeard = this.#now();
       connection.received += chunk.length;
       reader.push(chunk);
-      if (connection.received - connection.acknowledged >= ACK_BYTES) this.#acknowledge(connection);
+      connection.ackDue ||= connection.received - connection.acknowledged >= ACK_BYTES;
+      this.#answer(connection);
       this.#owner.flush();
       this.flush();
     });
@@ -151,11 +175,15 @@ export class TunnelPort implements SwitchPort {
     }
     const { window } = connection;
     this.#share.limit = window.limit;
-    if (!packet.exempt && !this.#share.admit(packet.inPort, bytes, window.inFlight)) {
+    const admitted = packet.exempt
+      ? this.#admit(connection, bytes)
+      : this.#share.admit(packet.inPort, bytes, window.inFlight);
+    if (!admitted) {
       this.counters.txDropped++;
       return;
     }
     const offset = this.#batch.reserve(bytes);
+    if (packet.exempt) connection.batched += bytes;
     const { buffer } = this.#batch;
     buffer[offset] = packet.l3Bytes >>> 8;
     buffer[offset + 1] = packet.l3Bytes;
@@ -168,16 +196,14 @@ export class TunnelPort implements SwitchPort {
 
   /** @returns whether it could be sent. */
   sendMarker(marker: Marker, guestId: string, epoch: number): boolean {
-    if (!this.connected) return false;
-    this.#control(encodeMarker(marker, guestId, epoch));
+    const frame = encodeMarker(marker, guestId, epoch);
+    const sent = this.connected && this.#control(frame, MARKER_COST_BYTES);
     this.flush();
-    return true;
+    return sent;
   }
 
   sendForward(guestId: string, epoch: number, packet: Buffer): boolean {
-    if (!this.connected) return false;
-    this.#control(encodeForward(guestId, epoch, packet));
-    return true;
+    return this.connected && this.#control(encodeForward(guestId, epoch, packet));
   }
 
   flush(): void {
@@ -185,19 +211,54 @@ export class TunnelPort implements SwitchPort {
   }
 
   #write(bytes: Buffer): void {
-    this.#connection?.socket.write(bytes);
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    const { batched } = connection;
+    connection.batched = 0;
+    if (batched === 0) connection.socket.write(bytes);
+    else
+      connection.socket.write(bytes, () => {
+        connection.unsent -= batched;
+        if (this.#connection !== connection) return;
+        this.#answer(connection);
+        this.flush();
+      });
   }
 
-  /** Behind what is queued already, and never dropped: markers must stay in order with packets. */
-  #control(frame: Buffer): void {
+  /** Behind what is queued already, and never dropped alone: markers must stay in order with packets. */
+  #control(frame: Buffer, cost = frame.length): boolean {
+    const connection = this.#connection;
+    if (connection === undefined || !this.#admit(connection, cost)) return false;
     const offset = this.#batch.reserve(frame.length);
+    connection.batched += cost;
     frame.copy(this.#batch.buffer, offset);
-    this.#connection?.window.sent(frame.length);
+    connection.window.sent(frame.length);
+    return true;
   }
 
-  #acknowledge(connection: Connection): void {
-    connection.acknowledged = connection.received;
-    this.#control(encodeNumber(FRAME.ack, connection.received));
+  /** Room for what the window does not bound. A peer that leaves none does not read: it loses the connection. */
+  #admit(connection: Connection, bytes: number): boolean {
+    if (connection.unsent + bytes > MAX_UNSENT_BYTES) {
+      this.drop('the peer does not read what it is sent');
+      return false;
+    }
+    connection.unsent += bytes;
+    return true;
+  }
+
+  /** Sends the PONG and the ACK that are due, unless there is too much before them. */
+  #answer(connection: Connection): void {
+    if (connection.unsent > CROWDED_BYTES) return;
+    const { pong, ackDue } = connection;
+    if (pong !== undefined) {
+      connection.pong = undefined;
+      this.#control(encodeFrame(FRAME.pong, pong));
+    }
+    if (ackDue) {
+      connection.ackDue = false;
+      connection.acknowledged = connection.received;
+      this.#control(encodeNumber(FRAME.ack, connection.received));
+    }
   }
 
   #keepAlive(connection: Connection): void {
@@ -211,6 +272,7 @@ export class TunnelPort implements SwitchPort {
     }
     if (now - connection.lastPing < PING_MS - TICK_MS / 2) return;
     connection.lastPing = now;
+    if (connection.unsent > CROWDED_BYTES) return;
     this.#control(encodeNumber(FRAME.ping, now));
     this.flush();
   }
@@ -234,9 +296,9 @@ export class TunnelPort implements SwitchPort {
     if (type === FRAME.ping || type === FRAME.pong || type === FRAME.ack) {
       if (payload.length !== 8) return;
       if (type === FRAME.ping) {
-        this.#control(encodeFrame(FRAME.pong, payload));
-        if (connection.received - connection.acknowledged >= ACK_IDLE_BYTES)
-          this.#acknowledge(connection);
+        connection.pong = Buffer.from(payload);
+        connection.ackDue ||= connection.received - connection.acknowledged >= ACK_IDLE_BYTES;
+        this.#answer(connection);
       } else if (type === FRAME.ack) {
         connection.window.acknowledged(payload.readDoubleBE(0), this.#now());
       } else {
