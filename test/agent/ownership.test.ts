@@ -1,58 +1,97 @@
 import { describe, expect, it } from 'vitest';
 import { type JournalRecord, ownershipOf } from '../../src/agent/ownership.ts';
 
-const guestId = '6a0f6f5e-8d2c-4f66-9a57-0d7f3f4c2b10';
-const [out, back] = [
-  '0b7c2f0e-3f0c-4d1b-9a54-1f2e3d4c5b6a',
-  '1c8d3a1f-4a1d-4e2c-8b65-2a3f4e5d6c7b',
-] as const;
-const peer = 'c'.repeat(64);
-const at = 1;
-type HandoffType = Exclude<JournalRecord['type'], `guest-${string}`>;
-const record = (type: HandoffType, handoffId: string, epoch: number): JournalRecord => ({
-  ...{ type, guestId, handoffId, epoch, peer, at },
+const guestId = '11111111-1111-4111-8111-111111111111';
+const one = '22222222-2222-4222-8222-222222222222';
+const two = '33333333-3333-4333-8333-333333333333';
+const there = 'b'.repeat(64);
+
+const created: JournalRecord = { type: 'guest-created', guestId, epoch: 1, at: 0 };
+type HandoffType = Extract<JournalRecord, { handoffId: string; epoch: number }>['type'];
+const record = (type: HandoffType, epoch: number, handoffId = one): JournalRecord => ({
+  type,
+  guestId,
+  epoch,
+  handoffId,
+  peer: there,
+  at: 0,
 });
-const created: JournalRecord = { type: 'guest-created', guestId, epoch: 1, at };
-const left = [
-  created,
-  record('handoff-started', out, 1),
-  record('handoff-sealed', out, 2),
-  record('handoff-released', out, 2),
-];
-const sealed = left.slice(0, 3);
-const claimed = [...left, record('incoming-started', back, 3), record('incoming-claimed', back, 3)];
 
 describe('who owns a guest', () => {
-  it.each<[name: string, records: readonly JournalRecord[], owned: object]>([
-    ['nobody knows it', [], { kind: 'unknown' }],
-    ['it was made here', [created], { kind: 'here', epoch: 1 }],
-    ['it is on its way', left.slice(0, 2), { kind: 'here', epoch: 1 }],
-    ['the seal is not answered', sealed, { kind: 'in-doubt', epoch: 2, handoffId: out }],
+  it.each<[string, JournalRecord[], object]>([
+    ['nothing is known', [], { kind: 'unknown' }],
+    ['created here', [created], { kind: 'here', epoch: 1 }],
+    ['deleted', [created, { type: 'guest-deleted', guestId, at: 0 }], { kind: 'unknown' }],
+    ['a handoff has begun', [created, record('handoff-started', 1)], { kind: 'here', epoch: 1 }],
     [
-      'the seal was not sent',
-      [...sealed, record('handoff-aborted', out, 1)],
+      'sealed and unanswered',
+      [created, record('handoff-started', 1), record('handoff-sealed', 2)],
+      { kind: 'in-doubt', epoch: 2, handoffId: one, peer: there },
+    ],
+    [
+      'the seal was withdrawn',
+      [created, record('handoff-sealed', 2), record('handoff-aborted', 1)],
       { kind: 'here', epoch: 1 },
     ],
     [
-      'it was refused there',
-      [...sealed, record('handoff-reclaimed', out, 3)],
-      { kind: 'here', epoch: 3 },
-    ],
-    ['it has left', left, { kind: 'elsewhere', epoch: 2, place: peer }],
-    ['it is arriving', claimed.slice(0, 5), { kind: 'elsewhere', epoch: 2 }],
-    ['it has arrived', claimed, { kind: 'here', epoch: 3 }],
-    [
-      'it was claimed and never ran',
-      [...claimed, record('incoming-refused', back, 3)],
-      { kind: 'elsewhere', epoch: 2 },
+      'another handoff was aborted',
+      [created, record('handoff-sealed', 2), record('handoff-aborted', 1, two)],
+      { kind: 'in-doubt', epoch: 2 },
     ],
     [
-      'another handoff was refused',
-      [...claimed, record('incoming-refused', out, 2)],
+      'released',
+      [created, record('handoff-sealed', 2), record('handoff-released', 2)],
+      { kind: 'elsewhere', epoch: 2, place: there },
+    ],
+    [
+      'refused there and taken back',
+      [created, record('handoff-sealed', 2), record('handoff-reclaimed', 3)],
       { kind: 'here', epoch: 3 },
     ],
-    ['it was deleted', [created, { type: 'guest-deleted', guestId, at }], { kind: 'unknown' }],
-  ])('%s', (_name, records, owned) => {
-    expect(ownershipOf(records)).toMatchObject(owned);
+    ['arriving', [record('incoming-started', 2)], { kind: 'unknown' }],
+    [
+      'arrived',
+      [record('incoming-started', 2), record('incoming-claimed', 2)],
+      { kind: 'here', epoch: 2 },
+    ],
+    [
+      'claimed, and refused because it provably never ran',
+      [record('incoming-claimed', 2), record('incoming-refused', 2)],
+      { kind: 'unknown' },
+    ],
+    [
+      'there and back',
+      [
+        created,
+        record('handoff-sealed', 2),
+        record('handoff-released', 2),
+        record('incoming-started', 3, two),
+        record('incoming-claimed', 3, two),
+      ],
+      { kind: 'here', epoch: 3 },
+    ],
+    [
+      'the answer to the way there comes after the way back',
+      [
+        created,
+        record('handoff-sealed', 2),
+        record('incoming-claimed', 3, two),
+        record('handoff-released', 2),
+      ],
+      { kind: 'here', epoch: 3 },
+    ],
+    [
+      'a late refusal of the way there',
+      [
+        created,
+        record('handoff-sealed', 2),
+        record('handoff-released', 2),
+        record('incoming-claimed', 5, two),
+        record('handoff-reclaimed', 3),
+      ],
+      { kind: 'here', epoch: 5 },
+    ],
+  ])('%s', (_name, records, expected) => {
+    expect(ownershipOf(records)).toMatchObject(expected);
   });
 });
