@@ -55,7 +55,9 @@ export const place = z.discriminatedUnion('kind', [
 
 export const guestSettings = z.strictObject({
   guestId,
-  network: guestNetwork,
+  network: guestNetwork.refine(({ hoa6Prefix }) => hoa6Prefix.endsWith('/64'), {
+    error: 'hoa6Prefix has to be a /64',
+  }),
   mac: macAddress,
   /** One older than what the datapath knows is refused with `epoch-stale`. */
   epoch,

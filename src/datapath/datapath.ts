@@ -244,6 +244,7 @@ export class Datapath {
       });
     const known = this.#guests.find(guestId);
     if (known !== undefined && epoch < known.state.epoch) throw refusal('epoch-stale', guestId);
+    this.#guests.requireFree(settings);
     const place = location.kind === 'peer' ? this.#placeOf(location.peer) : location;
     const anchor = this.#anchorOf(settings.anchor);
     const guest = known ?? this.#newGuest(settings, place, anchor);
@@ -251,6 +252,7 @@ export class Datapath {
       this.#guests.identify(guest, network, mac);
       guest.anchor = anchor;
     }
+    guest.socket = port?.socket;
     if (port === undefined || guest.port?.socketPath !== port.socket) await this.#closePort(guest);
     if (port?.held) guest.gated = true;
     if (port !== undefined && guest.port === undefined)

@@ -61,6 +61,8 @@ export class GuestAttachment implements SwitchPort {
   /** The place of the guest's anchor; undefined when it is this datapath. */
   anchor: string | undefined;
   port: StreamPort | undefined;
+  /** Path of the port's socket, also while that is being opened. */
+  socket: string | undefined;
   /** The port's packets wait for `release`: its QEMU does not run the guest yet. */
   gated = false;
   #state: State;

@@ -1,6 +1,8 @@
 /** The guests of a datapath, by their id, their port here and their home addresses. */
 import { SojournError } from '../common/index.ts';
 import type { GuestNetwork } from '../guest/spec.ts';
+import { guestGateway } from '../switch/services/index.ts';
+import type { GuestSettings } from './control.ts';
 import type { GuestAttachment } from './guest-attachment.ts';
 
 export class GuestTable {
@@ -41,6 +43,29 @@ export class GuestTable {
   ofAddress(address: Buffer): GuestAttachment | undefined {
     const key = address.length === 16 ? address.subarray(0, 8) : address;
     return this.#byAddress.get(key.toString('hex'));
+  }
+
+  /**
+   * Whoever has a guest's address gets its packets, so no other guest may take it, nor the socket of its port.
+   * @throws SojournError `address-in-use`
+   */
+  requireFree({ guestId, network, mac, port }: GuestSettings): void {
+    const { hoa4, prefix6 } = guestGateway(network, mac);
+    for (const other of this.all) {
+      if (other.guestId === guestId) continue;
+      const { gateway } = other;
+      const taken =
+        (gateway.hoa4.equals(hoa4) && network.hoa4) ||
+        (gateway.prefix6.equals(prefix6) && network.hoa6Prefix) ||
+        (port !== undefined && other.socket === port.socket && port.socket);
+      if (taken)
+        throw new SojournError({
+          kind: 'conflict',
+          code: 'address-in-use',
+          message: `The datapath refuses guest ${guestId}: guest ${other.guestId} has ${taken} already`,
+          remedy: 'See "sojourn guest list" and delete the guest that should not have that address',
+        });
+    }
   }
 
   add(guest: GuestAttachment): void {

@@ -17,13 +17,13 @@ export class InstalledFlows {
     return size;
   }
 
-  /** Replaces the flows of a group, between two packets. Does nothing when they are the same. */
+  /** Replaces the flows of a group, between two packets. Does nothing when they are the same and all still there. */
   replace(group: string, specs: readonly FlowSpec[]): void {
     const text = JSON.stringify(specs, (_key, value) =>
       typeof value === 'bigint' ? value.toString(16) : value,
     );
     const before = this.#groups.get(group);
-    if (before?.text === text) return;
+    if (before?.text === text && before.entries.every(({ installed }) => installed)) return;
     for (const entry of before?.entries ?? []) {
       this.#owner.removeFlow(entry);
       const purpose = purposeOf(entry.cookie);

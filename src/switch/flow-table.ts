@@ -18,6 +18,8 @@ export interface FlowSpec {
 export interface FlowEntry extends FlowSpec {
   readonly compiled: CompiledMatch;
   readonly cookie: bigint;
+  /** False once it was removed, or replaced by another with the same match and priority. */
+  installed: boolean;
   packets: number;
   bytes: number;
 }
@@ -74,14 +76,17 @@ export class FlowTable {
   /** Adds a flow; one with the same match and priority is replaced and its counters start anew (6.4, ADD). */
   add(spec: FlowSpec): FlowEntry {
     const compiled = compileMatch(spec.match);
-    const entry: FlowEntry = { ...spec, compiled, cookie: spec.cookie ?? 0n, packets: 0, bytes: 0 };
+    const cookie = spec.cookie ?? 0n;
+    const entry: FlowEntry = { ...spec, compiled, cookie, installed: true, packets: 0, bytes: 0 };
     const subtable = this.#subtableOf(compiled.mask);
     const hash = hashWords(compiled.key, compiled.mask, subtable.words);
     const bucket = subtable.buckets.get(hash) ?? [];
     const same = bucket.findIndex(
       (other) => other.priority === entry.priority && matches(compiled.key, other, subtable.words),
     );
-    if (same >= 0) {
+    const replaced = bucket[same];
+    if (replaced !== undefined) {
+      replaced.installed = false;
       bucket[same] = entry;
       return entry;
     }
@@ -106,6 +111,7 @@ export class FlowTable {
     const index = bucket?.indexOf(entry) ?? -1;
     if (bucket === undefined || index < 0) return false;
     bucket.splice(index, 1);
+    entry.installed = false;
     if (bucket.length === 0) subtable.buckets.delete(hash);
     subtable.size--;
     if (subtable.size === 0) {
