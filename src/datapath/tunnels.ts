@@ -5,8 +5,11 @@ import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
 import { errorText, SojournError } from '../common/index.ts';
 import type { Switch } from '../switch/index.ts';
 import {
+  ADMISSION,
+  Admission,
   ALPN_TUNNEL,
   type Identity,
+  keyOf,
   peerIdOf,
   requirePeer,
   tlsClientOptions,
@@ -14,8 +17,6 @@ import {
 } from '../transport/index.ts';
 import { type TunnelEvents, TunnelPort } from './tunnel-port.ts';
 
-/** Connections that have not finished their handshake, at most. */
-const MAX_UNKNOWN_CONNECTIONS = 64;
 const DIAL_TIMEOUT_MS = 4_000;
 /** Waits before dialing again, milliseconds; the last one repeats. Half a second is the most a network outage adds. */
 const REDIAL_MS = [0, 50, 100, 200, 500];
@@ -46,7 +47,7 @@ export class Tunnels {
   readonly #events: PeerEvents;
   readonly #nextPort: () => number;
   readonly #peers = new Map<string, Peer>();
-  readonly #unknown = new Map<string, Socket>();
+  readonly #admission = new Admission(ADMISSION);
   #identity: Identity | undefined;
   #server: Server | undefined;
   #listening: ListenAddress | undefined;
@@ -189,15 +190,9 @@ export class Tunnels {
       this.#accept(socket),
     );
     server.on('connection', (socket: Socket) => {
-      if (this.#unknown.size >= MAX_UNKNOWN_CONNECTIONS) {
-        socket.destroy();
-        return;
-      }
-      const key = remoteOf(socket);
-      this.#unknown.set(key, socket);
-      socket.once('close', () => this.#unknown.delete(key));
       // A client that resets during the handshake is no event for the server.
       socket.on('error', () => socket.destroy());
+      this.#admission.arrived(socket);
     });
     server.on('tlsClientError', (_error, socket) => socket.destroy());
     server.listen(listen.port, listen.host);
@@ -212,12 +207,13 @@ export class Tunnels {
         cause: error,
       });
     }
+    // accept(2) can fail later (no file descriptors left); the next one may succeed.
+    server.on('error', () => undefined);
     this.#server = server;
     this.#listening = listen;
   }
 
   #accept(socket: TLSSocket): void {
-    this.#unknown.delete(remoteOf(socket));
     // A TLS error later on shows as `close`.
     socket.on('error', () => socket.destroy());
     let peer: Peer | undefined;
@@ -230,6 +226,7 @@ export class Tunnels {
       socket.destroy();
       return;
     }
+    this.#admission.known(keyOf(socket));
     peer.port.adopt(socket);
   }
 
@@ -238,13 +235,9 @@ export class Tunnels {
     this.#server = undefined;
     this.#listening = undefined;
     if (server === undefined) return;
-    for (const socket of this.#unknown.values()) socket.destroy();
+    this.#admission.close();
     await new Promise<void>((resolve) => {
       server.close(() => resolve());
     });
   }
-}
-
-function remoteOf(socket: Socket): string {
-  return `${socket.remoteAddress} ${socket.remotePort}`;
 }

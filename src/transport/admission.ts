@@ -1,6 +1,6 @@
 /**
  * Limits what strangers can hold open. A connection is a stranger's from TCP accept until its HELLO has
- * been accepted. When there are too many, the oldest goes: an honest peer needs a few round trips, whoever
+ * been accepted, on a tunnel until its certificate has. When there are too many, the oldest goes: an honest peer needs a few round trips, whoever
  * stalls on purpose loses the place.
  */
 import type { Socket } from 'node:net';

@@ -1,3 +1,4 @@
+export { ADMISSION, Admission, keyOf } from './admission.ts';
 export { Channel } from './channel.ts';
 export { DIAL_TIMEOUT_MS, type DialTarget, dialPlace } from './dial.ts';
 export { type DialerOptions, type DialerStatus, PeerDialer } from './dialer.ts';

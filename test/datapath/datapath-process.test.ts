@@ -1,6 +1,6 @@
 /** Datapath processes: death and return, spoofing, floods, garbage. */
 import { readFile, stat, writeFile } from 'node:fs/promises';
-import { createConnection, connect as tcpConnect } from 'node:net';
+import { createConnection, type Socket, connect as tcpConnect } from 'node:net';
 import { join } from 'node:path';
 import { connect as tlsConnect } from 'node:tls';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -151,6 +151,36 @@ describe('a tunnel', () => {
     await device.events.next(({ event }) => event === 'tunnelUp', 'the tunnel');
   });
 
+  it('comes up while a stranger holds as many silent connections as it can', async () => {
+    const { site, device } = await pair();
+    const { listening } = await site.client.call('status', {});
+    const port = listening?.port as number;
+    const silent = new Set<Socket>();
+    let over = false;
+    const open = (connected?: () => void) => {
+      const socket = tcpConnect({ port, localAddress: '127.0.0.2' }, connected);
+      silent.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        silent.delete(socket);
+        if (!over) open();
+      });
+    };
+    await Promise.all(range(64).map(() => new Promise<void>((resolve) => open(resolve))));
+    device.events.items.length = 0;
+    const identityDir = device.directory;
+    await device.client.call('configure', { identityDir, peers: [] });
+    const peers = [{ id: site.id, dial: { hosts: ['127.0.0.1'], port } }];
+    try {
+      await device.client.call('configure', { identityDir, peers });
+      // Less than the time after which the silent ones would be cut off in any case.
+      await device.events.next(({ event }) => event === 'tunnelUp', 'the tunnel', 6_000);
+    } finally {
+      over = true;
+      for (const socket of silent) socket.destroy();
+    }
+  });
+
   it('carries only packets of guests that are at its other end', async () => {
     const { site, device } = await pair();
     const receiver = await attach(site, one, device);
@@ -185,6 +215,39 @@ describe('a guest', () => {
     await receiver.frames.until(() => receiver.numbers.length >= 2, 'the packets');
     expect(receiver.numbers).toEqual([4, 5]);
     expect((await drops(place)).spoofed).toBe(3);
+  });
+
+  it('keeps its addresses and its port when another is set up with them', async () => {
+    const { site, device } = await pair();
+    const sender = await attach(site, one);
+    const receiver = await attach(site, two);
+    const thief = guestNumber(4);
+    const away = { epoch: 1, location: { kind: 'peer' as const, peer: device.id } };
+    const before = (await site.client.call('status', {})).cache.flows;
+    const { hoa4, hoa6Prefix } = two.network;
+    for (const lie of [
+      { ...thief, network: { ...thief.network, hoa4 } },
+      { ...thief, network: { ...thief.network, hoa6Prefix } },
+      { ...thief, network: { ...thief.network, hoa6Prefix: '2001:db8:77:3:1::/64' } },
+      { ...thief, port: { socket: site.socketOf(two), held: true } },
+    ])
+      await expect(site.client.call('setGuest', { ...lie, ...away })).rejects.toMatchObject({
+        kind: 'conflict',
+        code: 'address-in-use',
+      });
+    const status = await site.client.call('status', {});
+    expect(status.guests.map(({ guestId }) => guestId)).toEqual([one.guestId, two.guestId]);
+    expect(status.cache.flows).toBe(before);
+    // One that is known already cannot change to it either.
+    const network = { ...one.network, hoa4 };
+    await expect(
+      site.client.call('setGuest', { ...one, network, ...away, epoch: 2 }),
+    ).rejects.toMatchObject({ code: 'address-in-use' });
+    sender.send(numbered(from(one), hoa4, 1));
+    await receiver.frames.until(() => receiver.numbers.length === 1, 'a packet');
+    // Its own settings may come again, and who is gone leaves its address to others.
+    await site.client.call('removeGuest', { guestId: two.guestId });
+    await site.client.call('setGuest', { ...thief, network: two.network, ...away });
   });
 
   it('is told what is too big, and big IPv4 packets are fragmented where allowed', async () => {
@@ -262,6 +325,14 @@ describe('the control socket', () => {
     await expect(place.client.call('releasePort', { guestId })).rejects.toMatchObject({
       kind: 'not-found',
     });
+    const wide = { ...two.network, hoa6Prefix: '::/0' };
+    await expect(
+      place.client.call('setGuest', {
+        ...{ ...two, network: wide },
+        epoch: 1,
+        location: { kind: 'none' },
+      }),
+    ).rejects.toMatchObject({ code: 'control-malformed' });
     const wrong = { identityDir: join(place.directory, 'none'), peers: [] };
     await expect(place.client.call('configure', wrong)).rejects.toMatchObject({
       code: 'identity-missing',
