@@ -45,6 +45,8 @@ export class DatapathSupervisor extends EventEmitter<SupervisorEvents> {
   #running: Promise<void> | undefined;
   #startedAt: Date | undefined;
   #adopted = false;
+  /** Whether all guests of this place have been set. */
+  #complete = false;
   #reason = 'it has not been started yet';
 
   constructor(options: SupervisorOptions) {
@@ -60,9 +62,11 @@ export class DatapathSupervisor extends EventEmitter<SupervisorEvents> {
 
   /** All guests of this place have been set: what else the datapath knows, an earlier agent left there. */
   async removeOthers(): Promise<void> {
-    const { guests } = await this.client.call('status', {});
-    for (const { guestId } of guests)
-      if (!this.#guests.has(guestId)) await this.client.call('removeGuest', { guestId });
+    this.#complete = true;
+    await this.#sooner(async () => {
+      // One that was removed may have had the address of one that was refused for it.
+      if (await this.#removeUnknown()) await this.#pushGuests();
+    });
   }
 
   /** Lets go of the datapath, which goes on; with `end` ends it and removes its TAP. */
@@ -108,6 +112,8 @@ export class DatapathSupervisor extends EventEmitter<SupervisorEvents> {
 
   /** What has to hold for a guest from now on, also in a datapath that is started later. */
   async setGuest(settings: GuestSettings): Promise<void> {
+    for (const other of [...this.#guests.values()])
+      if (isSucceeded(other, settings)) await this.removeGuest(other.guestId);
     this.#guests.set(settings.guestId, settings);
     await this.client.call('setGuest', settings);
   }
@@ -117,9 +123,10 @@ export class DatapathSupervisor extends EventEmitter<SupervisorEvents> {
     await this.#sooner(() => this.setGuest(settings));
   }
 
+  /** The guest is not known from now on, also in a datapath that is started later. */
   async removeGuest(guestId: string): Promise<void> {
     if (!this.#guests.delete(guestId)) return;
-    await this.client.call('removeGuest', { guestId });
+    await this.#sooner(() => this.client.call('removeGuest', { guestId }));
   }
 
   /** The port's QEMU runs the guest now. A datapath that has just died is told when it is back. */
@@ -136,7 +143,7 @@ export class DatapathSupervisor extends EventEmitter<SupervisorEvents> {
     for (const problem of problems) this.#options.log.warn(problem, 'datapath');
   }
 
-  /** What could not be said now is said by `#pushAll` to the next datapath. */
+  /** What could not be said now is said by `#connect` to the next datapath. */
   async #sooner(action: () => Promise<unknown>): Promise<void> {
     try {
       await action();
@@ -156,12 +163,22 @@ export class DatapathSupervisor extends EventEmitter<SupervisorEvents> {
     this.#handle = adopted ?? (await startDatapath(start));
     this.#startedAt = new Date();
     log.info({ pid: this.#handle.record.process.pid }, 'datapath connected');
-    await this.#pushAll();
+    await this.configure();
+    if (this.#complete) await this.#removeUnknown();
+    await this.#pushGuests();
     this.emit('changed');
   }
 
-  async #pushAll(): Promise<void> {
-    await this.configure();
+  /** @returns whether there were any. */
+  async #removeUnknown(): Promise<boolean> {
+    const { guests } = await this.client.call('status', {});
+    const unknown = guests.filter(({ guestId }) => !this.#guests.has(guestId));
+    for (const { guestId } of unknown)
+      if (!this.#guests.has(guestId)) await this.client.call('removeGuest', { guestId });
+    return unknown.length > 0;
+  }
+
+  async #pushGuests(): Promise<void> {
     for (const settings of this.#guests.values()) await this.#push(settings);
   }
 
@@ -194,7 +211,6 @@ export class DatapathSupervisor extends EventEmitter<SupervisorEvents> {
         if (signal.aborted) return;
         try {
           await this.#connect();
-          await this.removeOthers();
         } catch (error) {
           failures += 1;
           this.#handle = undefined;
@@ -224,4 +240,13 @@ export class DatapathSupervisor extends EventEmitter<SupervisorEvents> {
       }
     }
   }
+}
+
+/**
+ * Whether one guest has got the address of another: its home gives it to one guest at a time, so the other, which is
+ * not here, has been deleted since. Of a guest with a port here that cannot be: the datapath refuses the newer one.
+ */
+function isSucceeded(other: GuestSettings, by: GuestSettings): boolean {
+  if (other.guestId === by.guestId || other.port !== undefined) return false;
+  return other.anchor === by.anchor && other.network.hoa4 === by.network.hoa4;
 }
