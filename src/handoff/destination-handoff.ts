@@ -1,5 +1,7 @@
 /** One handoff at the destination at work: carries out the effects of `destination-machine.ts`. */
 import { randomUUID } from 'node:crypto';
+import { uptime } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { QmpError } from '../guest/index.ts';
 import type { DestinationDeps } from './destination.ts';
 import {
@@ -20,8 +22,25 @@ import type { Reason } from './source-machine.ts';
 
 /** A complete guest without a seal is kept this long, ms: as long as a session can be resumed. */
 export const LOADED_WAIT_MS = 15 * 60_000;
+/** A QEMU that cannot be ended is tried again after this, ms, doubling up to the maximum; it keeps its place meanwhile. */
+const DISCARD_AGAIN_MS = 200;
+const DISCARD_AGAIN_MAX_MS = 30_000;
+/** A network that could not be moved is tried once more after this, ms. */
+const ACTIVATE_AGAIN_MS = 1_000;
+/** The next handoff of a guest waits this long for the last one to make way, ms. */
+const MAKE_WAY_MS = 10_000;
 
 type SealAnswer = Result<'handoff.seal'>;
+
+/**
+ * For what must not last longer than it says though this host is asleep: the steady clock (CLOCK_MONOTONIC) stands still
+ * then. The uptime counts sleep, but not the time that a virtual machine is stopped; whichever has gone further counts.
+ */
+interface Moment {
+  readonly wall: number;
+  readonly uptime: number;
+}
+const hostUptime = () => uptime() * 1000;
 
 export class DestinationHandoff {
   readonly request: IncomingRequest;
@@ -32,11 +51,17 @@ export class DestinationHandoff {
   readonly #prepared = Promise.withResolvers<void>();
   readonly #loaded = Promise.withResolvers<void>();
   readonly #preparing = new AbortController();
-  readonly #sealers = new Set<(answer: SealAnswer) => void>();
   readonly #recovered = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
-  /** Until when, on the steady clock, a seal counts: without a confirmation, or with the last one that was given. */
-  #sealValid: { readonly confirmation: string | null; readonly until: number } | undefined;
+  /** Resolves when it cannot end for now: the refusal is not written, or QEMU not ended. */
+  readonly #stuck = Promise.withResolvers<void>();
+  /** The seal that waits for its answer: a place that repeats it has given up on the one before. */
+  #sealer: PromiseWithResolvers<SealAnswer> | undefined;
+  /** From when on a seal counts: without a confirmation, or with the last one that was given. */
+  #sealValid: { readonly confirmation: string | null; readonly since: Moment } | undefined;
+  #preparation: Promise<unknown> = Promise.resolve();
+  /** Why QEMU could not be ended the last time. */
+  #obstacle: Reason | undefined;
   #state: DestinationState = initialDestination.state;
   #guest: IncomingGuest | undefined;
   #incoming: IncomingQemu | undefined;
@@ -73,7 +98,7 @@ export class DestinationHandoff {
     this.#guest = guest;
     guest?.qmp.closed.then(() => this.#qemuEnded());
     this.#enter(step);
-    await this.#recovered.promise;
+    await Promise.race([this.#recovered.promise, this.#stuck.promise]);
     const { kind } = this.#state;
     if (kind === 'running') return 'owner';
     if (kind === 'lost') return 'owner-without-guest';
@@ -94,27 +119,40 @@ export class DestinationHandoff {
   async supersede(): Promise<boolean> {
     const message = 'The other place began another handoff of the guest';
     this.abandon({ code: 'handoff-superseded', message });
-    await this.#ended.promise;
+    const patience = delay(MAKE_WAY_MS, undefined, { ref: false });
+    await Promise.race([this.#ended.promise, this.#stuck.promise, patience]);
     return this.#state.kind === 'refused';
   }
 
   async seal(confirmation: string | null): Promise<SealAnswer> {
     if (this.#state.kind === 'loaded' && !this.#counts(confirmation)) return this.#late();
-    return new Promise((resolve) => {
-      this.#sealers.add(resolve);
-      this.#dispatch({ type: 'seal' });
-    });
+    if (this.#state.kind === 'discarding' && this.#obstacle !== undefined) {
+      throw errorOf(this.#obstacle);
+    }
+    this.#sealer?.reject(errorOf({ code: 'seal-repeated', message: 'The seal was repeated' }));
+    const sealer = Promise.withResolvers<SealAnswer>();
+    this.#sealer = sealer;
+    this.#dispatch({ type: 'seal' });
+    return sealer.promise;
   }
 
   #counts(confirmation: string | null): boolean {
     const valid = this.#sealValid;
     const known = confirmation === null || confirmation === valid?.confirmation;
-    return valid !== undefined && known && performance.now() <= valid.until;
+    if (valid === undefined || !known) return false;
+    const now = this.#moment();
+    const passed = Math.max(now.wall - valid.since.wall, now.uptime - valid.since.uptime);
+    return passed <= SEAL_VALID_MS;
+  }
+
+  #moment(): Moment {
+    const { now, uptime: up = hostUptime } = this.#deps;
+    return { wall: now(), uptime: up() };
   }
 
   #late(): SealAnswer {
     const confirmation = randomUUID();
-    this.#sealValid = { confirmation, until: performance.now() + SEAL_VALID_MS };
+    this.#sealValid = { confirmation, since: this.#moment() };
     return { outcome: 'late', confirmation, reason: null, runningAt: null };
   }
 
@@ -192,7 +230,7 @@ export class DestinationHandoff {
       case 'answer-prepared':
         return this.#prepared.resolve();
       case 'answer-loaded':
-        this.#sealValid = { confirmation: null, until: performance.now() + SEAL_VALID_MS };
+        this.#sealValid = { confirmation: null, since: this.#moment() };
         return this.#loaded.resolve();
       case 'activate':
         return this.#activate();
@@ -210,14 +248,24 @@ export class DestinationHandoff {
           reason: effect.reason.message,
           runningAt: null,
         });
+      case 'answer-unsettled':
+        return this.#unsettled(effect.reason);
+      case 'tell-lost':
+        return this.#deps.host.lost(this.request, effect.reason);
       case 'discard':
         return this.#discard();
     }
   }
 
   #answer(answer: SealAnswer): void {
-    for (const resolve of this.#sealers) resolve(answer);
-    this.#sealers.clear();
+    this.#sealer?.resolve(answer);
+    this.#sealer = undefined;
+  }
+
+  #unsettled(reason: Reason): void {
+    this.#stuck.resolve();
+    this.#sealer?.reject(errorOf(reason));
+    this.#sealer = undefined;
   }
 
   #append(type: DestinationRecordType): Promise<void> {
@@ -237,13 +285,12 @@ export class DestinationHandoff {
   }
 
   async #prepare(): Promise<void> {
-    const guest = await this.#deps.host.prepareIncoming(this.request, this.#preparing.signal);
+    const prepared = this.#deps.host.prepareIncoming(this.request, this.#preparing.signal);
+    this.#preparation = prepared.catch(() => undefined);
+    const guest = await prepared;
     this.#guest = guest;
     guest.qmp.closed.then(() => this.#qemuEnded());
-    if (this.#state.kind !== 'preparing') {
-      await this.#discard();
-      return;
-    }
+    if (this.#state.kind !== 'preparing') return;
     this.#incoming = new IncomingQemu(guest, this.request.spec.abi.disks, {
       onLoaded: () => this.#dispatch({ type: 'loaded' }),
       onFailed: (error) => this.#dispatch({ type: 'failed', reason: reasonOf(error) }),
@@ -260,6 +307,11 @@ export class DestinationHandoff {
       this.#dispatch({ type: 'not-activated', ran: true, reason });
       return;
     }
+    try {
+      this.#deps.host.claimed(this.request, guest);
+    } catch (error) {
+      this.#deps.log.warn({ err: error }, 'the guest is ours, but could not be marked so');
+    }
     let resumed = !this.#watched;
     const off = guest.qmp.on('RESUME', () => {
       resumed = true;
@@ -275,12 +327,19 @@ export class DestinationHandoff {
     } finally {
       off();
     }
-    const activated = this.#deps.host.activated(this.request, guest);
+    const moved = this.#moveNetwork(guest);
     this.#dispatch({ type: 'activated' });
+    await moved;
+  }
+
+  async #moveNetwork(guest: IncomingGuest, again = false): Promise<void> {
     try {
-      await activated;
+      await this.#deps.host.activated(this.request, guest);
     } catch (error) {
       this.#deps.log.warn({ err: error }, 'the guest runs, but its network could not be moved');
+      if (again) return;
+      await delay(ACTIVATE_AGAIN_MS, undefined, { ref: false });
+      await this.#moveNetwork(guest, true);
     }
   }
 
@@ -297,8 +356,23 @@ export class DestinationHandoff {
 
   async #discard(): Promise<void> {
     const { handoffId, spec } = this.request;
+    // What is still being started cannot be ended.
+    await this.#preparation;
     await this.#incoming?.close();
-    await this.#deps.host.discard(handoffId, spec.id);
+    for (let wait = DISCARD_AGAIN_MS; ; wait = Math.min(2 * wait, DISCARD_AGAIN_MAX_MS)) {
+      try {
+        await this.#deps.host.discard(handoffId, spec.id);
+        break;
+      } catch (error) {
+        if (this.#obstacle === undefined) {
+          const what = 'the QEMU of a refused guest could not be ended; trying again';
+          this.#deps.log.warn({ err: error, handoffId }, what);
+        }
+        this.#obstacle = reasonOf(error);
+        this.#unsettled(this.#obstacle);
+        await delay(wait, undefined, { ref: false });
+      }
+    }
     this.#dispatch({ type: 'discarded' });
   }
 }

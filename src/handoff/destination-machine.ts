@@ -8,7 +8,8 @@
  *
  * The double line is the claim: `incoming-claimed` is durable before `cont`. A refusal is durable before it is
  * told, and for ever: a seal of this handoff that comes later is refused too. Up to the claim this side may refuse at any time,
- * because the source's copy is whole. After it only what is known never to have run may still be refused.
+ * because the source's copy is whole. After it only what is known never to have run may still be refused, and it is kept
+ * until the refusal is on record: with a claim alone on record, a restart would tell the source to end its copy.
  *
  * `abandon` is legal in every live state; from `claiming` on it changes nothing.
  */
@@ -21,7 +22,13 @@ export type DestinationState =
   | { readonly kind: 'loaded' }
   | { readonly kind: 'claiming' }
   | { readonly kind: 'activating' }
-  | { readonly kind: 'refusing'; readonly reason: Reason; readonly discarded: boolean }
+  | {
+      readonly kind: 'refusing';
+      readonly reason: Reason;
+      /** A claim is on record, or may be: a journal that could not write it may not know. */
+      readonly claimed: boolean;
+      readonly discarded: boolean;
+    }
   | { readonly kind: 'discarding'; readonly reason: Reason }
   | { readonly kind: 'running' }
   /** The claim stands and the guest's QEMU is gone: it is ours, to be started from its disks. */
@@ -52,7 +59,10 @@ export type DestinationEffect =
   | { readonly type: 'answer-loaded' }
   | { readonly type: 'activate' }
   | { readonly type: 'answer-claimed' }
+  | { readonly type: 'tell-lost'; readonly reason: Reason }
   | { readonly type: 'answer-refused'; readonly reason: Reason }
+  /** An error: the source stays in doubt and asks again. */
+  | { readonly type: 'answer-unsettled'; readonly reason: Reason }
   | { readonly type: 'discard' };
 
 export interface DestinationStep {
@@ -62,7 +72,7 @@ export interface DestinationStep {
 
 export const initialDestination: DestinationStep = {
   state: { kind: 'preparing' },
-  effects: [{ type: 'append', record: 'incoming-started' }, { type: 'prepare' }],
+  effects: [{ type: 'append', record: 'incoming-started' }],
 };
 
 const stay = (state: DestinationState): DestinationStep => ({ state, effects: [] });
@@ -70,6 +80,10 @@ const stay = (state: DestinationState): DestinationStep => ({ state, effects: []
 export function stepDestination(state: DestinationState, event: DestinationEvent): DestinationStep {
   switch (state.kind) {
     case 'preparing':
+      // On record first: a refusal without it means that nothing was ever started here.
+      if (event.type === 'durable' && event.record === 'incoming-started') {
+        return { state, effects: [{ type: 'prepare' }] };
+      }
       if (event.type === 'prepared') {
         return { state: { kind: 'receiving' }, effects: [{ type: 'answer-prepared' }] };
       }
@@ -116,17 +130,19 @@ function beforeClaim(state: DestinationState, event: DestinationEvent): Destinat
     case 'failed':
     case 'abandon':
     case 'not-durable':
-      return refuse(event.reason);
-    case 'seal':
-      return refuse({ code: 'not-loaded', message: 'The seal came before the guest was complete' });
+      return refuse(event.reason, false);
+    case 'seal': {
+      const message = 'The seal came before the guest was complete';
+      return refuse({ code: 'not-loaded', message }, false);
+    }
     default:
       return stay(state);
   }
 }
 
-function refuse(reason: Reason): DestinationStep {
+function refuse(reason: Reason, claimed: boolean): DestinationStep {
   return {
-    state: { kind: 'refusing', reason, discarded: false },
+    state: { kind: 'refusing', reason, claimed, discarded: false },
     effects: [{ type: 'append', record: 'incoming-refused' }],
   };
 }
@@ -136,7 +152,7 @@ function claiming(state: DestinationState, event: DestinationEvent): Destination
     return { state: { kind: 'activating' }, effects: [{ type: 'activate' }] };
   }
   if (event.type === 'not-durable' && event.record === 'incoming-claimed') {
-    return refuse(event.reason);
+    return refuse(event.reason, true);
   }
   return stay(state);
 }
@@ -146,16 +162,11 @@ function activating(state: DestinationState, event: DestinationEvent): Destinati
     return { state: { kind: 'running' }, effects: [{ type: 'answer-claimed' }] };
   }
   if (event.type === 'not-activated') {
-    if (!event.ran) {
-      // Its QEMU has to be gone before the refusal is on record: a refused guest can never run.
-      return {
-        state: { kind: 'refusing', reason: event.reason, discarded: false },
-        effects: [{ type: 'discard' }],
-      };
-    }
+    const { ran, reason } = event;
+    if (!ran) return refuse(reason, true);
     return {
-      state: { kind: 'lost', reason: event.reason },
-      effects: [{ type: 'answer-claimed' }],
+      state: { kind: 'lost', reason },
+      effects: [{ type: 'answer-claimed' }, { type: 'tell-lost', reason }],
     };
   }
   return stay(state);
@@ -165,22 +176,25 @@ function refusing(
   state: DestinationState & { kind: 'refusing' },
   event: DestinationEvent,
 ): DestinationStep {
-  const { reason, discarded } = state;
+  const { reason, claimed, discarded } = state;
   const append = { type: 'append', record: 'incoming-refused' } as const;
   switch (event.type) {
     case 'discarded':
-      return { state: { kind: 'refusing', reason, discarded: true }, effects: [append] };
+      return { state: { ...state, discarded: true }, effects: [append] };
     case 'durable':
       if (event.record !== 'incoming-refused') return stay(state);
       return { state: { kind: 'discarding', reason }, effects: [{ type: 'discard' }] };
-    case 'not-durable':
+    case 'not-durable': {
+      if (event.record !== 'incoming-refused') return stay(state);
       // Not on record, not told: the source stays in doubt and asks again, which tries to write it again.
-      if (event.record !== 'incoming-refused' || discarded) return stay(state);
-      return { state, effects: [{ type: 'discard' }] };
+      const unsettled = { type: 'answer-unsettled', reason: event.reason } as const;
+      const keep = claimed || discarded;
+      return { state, effects: keep ? [unsettled] : [unsettled, { type: 'discard' }] };
+    }
     case 'seal':
     case 'abandon':
     case 'failed':
-      return discarded ? { state, effects: [append] } : stay(state);
+      return claimed || discarded ? { state, effects: [append] } : stay(state);
     default:
       return stay(state);
   }

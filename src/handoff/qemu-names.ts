@@ -23,6 +23,18 @@ export type MigrateInfo = z.infer<typeof migrateInfo>;
 
 export const statusInfo = z.object({ running: z.boolean(), status: z.string() });
 
+/**
+ * Status of a QEMU that a handoff may have left so, or that waits for one. A guest that is stopped in any other state, such as
+ * `io-error`, has run since, and is not continued by a handoff.
+ */
+export const leftByHandoff: ReadonlySet<string> = new Set([
+  'paused',
+  'postmigrate',
+  'finish-migrate',
+  'inmigrate',
+  'prelaunch',
+]);
+
 export const blockJobs = z.array(
   z.object({
     device: z.string(),

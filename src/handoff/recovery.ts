@@ -1,18 +1,20 @@
 /**
  * What to do after a restart, from the journal and from what the guest's QEMU says. Pure: the effects are the
- * machines' own, so that a recovered handoff ends as an uninterrupted one would.
+ * machines' own, so that a recovered handoff ends as an uninterrupted one would. Right for the last handoff of a guest,
+ * however long it has ended: of an ended one only what a crash has left undone is done.
  */
 import type { DestinationStep } from './destination-machine.ts';
+import { leftByHandoff } from './qemu-names.ts';
 import type { DestinationRecordType, SourceRecordType } from './records.ts';
 import type { SourceStep } from './source-machine.ts';
 
-/** The guest's QEMU as found: gone, or its `query-status` and `query-migrate` status. */
+/** The guest's QEMU as found. */
 export type FoundQemu =
   | { readonly kind: 'gone' }
   | {
       readonly kind: 'present';
-      /** `running` of query-status. */
-      readonly running: boolean;
+      /** Of query-status. */
+      readonly status: string;
       /** Status of query-migrate; undefined when there was no migration. */
       readonly migration: string | undefined;
       /** Disk exports still open; at the destination none are left once all writes are applied. */
@@ -30,23 +32,39 @@ export function recoverSource(
   qemu: FoundQemu,
 ): SourceStep | undefined {
   const has = (type: SourceRecordType) => records.includes(type);
+  const present = qemu.kind === 'present';
+  const left = present && leftByHandoff.has(qemu.status);
   if (has('handoff-released')) {
+    if (!present) return undefined;
     return { state: { kind: 'handed-over' }, effects: [{ type: 'destroy-copy' }] };
   }
   if (has('handoff-reclaimed')) {
+    if (!left) return undefined;
+    const known = { refused: true, durable: true, guest: 'resuming' } as const;
     return {
-      state: { kind: 'reclaiming', reason: interrupted, durable: true },
+      state: { kind: 'reclaiming', reason: interrupted, ...known },
       effects: [{ type: 'take-back' }, { type: 'resume' }],
     };
   }
-  // A running guest under a seal: the seal was never sent. From `postmigrate`, where alone it is sent, only our own
-  // `cont` leads out, and that is said only after the seal was withdrawn.
-  const running = qemu.kind === 'present' && qemu.running;
-  if (has('handoff-sealed') && !has('handoff-aborted') && !running) {
-    return { state: { kind: 'sealed', inDoubt: true }, effects: [{ type: 'ask-again' }] };
+  if (has('handoff-sealed') && !has('handoff-aborted')) {
+    if (!present || left) {
+      return { state: { kind: 'sealed', inDoubt: true }, effects: [{ type: 'ask-again' }] };
+    }
+    // It has run under its seal. From `postmigrate`, where alone the seal is sent, only our own `cont` leads out, and that
+    // is said only when no seal will ever be accepted: it was not sent, or refused. The mapping may have moved by then, so
+    // the epoch has to be one after the destination's.
+    return {
+      state: {
+        kind: 'reclaiming',
+        reason: interrupted,
+        refused: false,
+        durable: false,
+        guest: undefined,
+      },
+      effects: [{ type: 'append', record: 'handoff-reclaimed' }, { type: 'notify-abort' }],
+    };
   }
-  const settled = has('handoff-aborted') && (running || qemu.kind === 'gone');
-  if (!has('handoff-started') || settled) return undefined;
+  if (!has('handoff-started') || (has('handoff-aborted') && !left)) return undefined;
   return {
     state: { kind: 'aborting', reason: interrupted, step: 'resume' },
     effects: [{ type: 'resume' }, { type: 'notify-abort' }],
@@ -58,21 +76,24 @@ export function recoverDestination(
   qemu: FoundQemu,
 ): DestinationStep | undefined {
   const has = (type: DestinationRecordType) => records.includes(type);
+  const present = qemu.kind === 'present';
   if (has('incoming-refused')) {
+    // Never begun here, or a QEMU that runs: what is found is not this handoff's.
+    if (!has('incoming-started') || (present && qemu.status === 'running')) return undefined;
     return { state: { kind: 'discarding', reason: interrupted }, effects: [{ type: 'discard' }] };
   }
   if (has('incoming-claimed')) {
-    if (qemu.kind === 'gone') return { state: { kind: 'lost', reason: interrupted }, effects: [] };
+    if (!present) return { state: { kind: 'lost', reason: interrupted }, effects: [] };
+    if (!leftByHandoff.has(qemu.status)) return { state: { kind: 'running' }, effects: [] };
     return { state: { kind: 'activating' }, effects: [{ type: 'activate' }] };
   }
   if (!has('incoming-started')) return undefined;
   // The exports are closed when, and only when, every write has been applied: memory and disks are complete, and
   // the source may have sealed.
-  if (qemu.kind === 'present' && qemu.migration === 'completed' && qemu.exports === 0) {
-    return { state: { kind: 'loaded' }, effects: [] };
-  }
+  const complete = present && qemu.migration === 'completed' && qemu.exports === 0;
+  if (complete && qemu.status !== 'running') return { state: { kind: 'loaded' }, effects: [] };
   return {
-    state: { kind: 'refusing', reason: interrupted, discarded: false },
+    state: { kind: 'refusing', reason: interrupted, claimed: false, discarded: false },
     effects: [{ type: 'append', record: 'incoming-refused' }],
   };
 }

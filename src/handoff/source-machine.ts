@@ -31,7 +31,15 @@ export type SourceState =
   | { readonly kind: 'sealing'; readonly abandoned: Reason | undefined }
   | { readonly kind: 'sealed'; readonly inDoubt: boolean }
   | { readonly kind: 'releasing' }
-  | { readonly kind: 'reclaiming'; readonly reason: Reason; readonly durable: boolean }
+  | {
+      readonly kind: 'reclaiming';
+      readonly reason: Reason;
+      /** The refusal is on record at the other place: the guest may go on before ours is. */
+      readonly refused: boolean;
+      readonly durable: boolean;
+      /** What is known of the guest; undefined before it is told to go on. */
+      readonly guest: 'resuming' | 'running' | 'gone' | undefined;
+    }
   | { readonly kind: 'aborting'; readonly reason: Reason; readonly step: 'withdraw' | 'resume' }
   | { readonly kind: 'handed-over' }
   | {
@@ -70,6 +78,8 @@ export type SourceEffect =
   | { readonly type: 'start-memory' }
   | { readonly type: 'switch-over' }
   | { readonly type: 'append'; readonly record: SourceRecordType }
+  /** As `append`, after a pause. */
+  | { readonly type: 'append-again'; readonly record: SourceRecordType }
   | { readonly type: 'seal' }
   | { readonly type: 'ask-again' }
   | { readonly type: 'take-back' }
@@ -106,11 +116,15 @@ export function stepSource(state: SourceState, event: SourceEvent): SourceStep {
       if (event.type === 'suitable') {
         return {
           state: { kind: 'preparing' },
-          effects: [{ type: 'append', record: 'handoff-started' }, { type: 'prepare' }],
+          effects: [{ type: 'append', record: 'handoff-started' }],
         };
       }
       return beforeSeal(state, event);
     case 'preparing':
+      // On record first: a restart would not look after a guest that it finds stopped, and no handoff.
+      if (event.type === 'durable' && event.record === 'handoff-started') {
+        return { state, effects: [{ type: 'prepare' }] };
+      }
       if (event.type === 'prepared') {
         return { state: { kind: 'disks' }, effects: [{ type: 'start-disks' }] };
       }
@@ -219,47 +233,58 @@ function sealed(state: SourceState & { kind: 'sealed' }, event: SourceEvent): So
         effects: [{ type: 'append', record: 'handoff-released' }],
       };
     case 'refused':
-      return {
-        state: { kind: 'reclaiming', reason: event.reason, durable: false },
-        effects: [{ type: 'append', record: 'handoff-reclaimed' }],
-      };
+      return reclaim(event.reason, true);
     case 'unanswered':
       return { state: { kind: 'sealed', inDoubt: true }, effects: [{ type: 'ask-again' }] };
     case 'decided':
       if (!state.inDoubt) return stay(state);
-      return sealed(
-        state,
-        event.decision === 'give-up-here'
-          ? { type: 'claimed' }
-          : { type: 'refused', reason: { code: 'kept-here', message: 'A person kept it here' } },
-      );
+      if (event.decision === 'give-up-here') return sealed(state, { type: 'claimed' });
+      return reclaim({ code: 'kept-here', message: 'A person kept it here' }, false);
     default:
       return stay(state);
   }
 }
 
+function reclaim(reason: Reason, refused: boolean): SourceStep {
+  return {
+    state: { kind: 'reclaiming', reason, refused, durable: false, guest: undefined },
+    effects: [{ type: 'append', record: 'handoff-reclaimed' }],
+  };
+}
+
+/** Without the record a restart would find the handoff in doubt: it does not end before that is written. */
 function reclaiming(state: SourceState & { kind: 'reclaiming' }, event: SourceEvent): SourceStep {
-  const { reason, durable } = state;
+  const goOn = state.guest === undefined;
+  const resume: SourceEffect[] = goOn ? [{ type: 'take-back' }, { type: 'resume' }] : [];
   switch (event.type) {
     case 'durable':
-    case 'not-durable':
-      // Not durable: the refusal stands at the destination, which gives it again when it is asked again.
-      if (event.record !== 'handoff-reclaimed' || durable) return stay(state);
+      if (event.record !== 'handoff-reclaimed' || state.durable) return stay(state);
       return {
-        state: { kind: 'reclaiming', reason, durable: true },
-        effects: [{ type: 'take-back' }, { type: 'resume' }],
+        state: reclaimed({ ...state, durable: true, guest: state.guest ?? 'resuming' }),
+        effects: resume,
       };
+    case 'not-durable': {
+      if (event.record !== 'handoff-reclaimed' || state.durable) return stay(state);
+      const again = { type: 'append-again', record: 'handoff-reclaimed' } as const;
+      // A person's word is on record nowhere else: until ours is, the other place may still be asked, and claim.
+      if (!state.refused || !goOn) return { state, effects: [again] };
+      return { state: { ...state, guest: 'resuming' }, effects: [...resume, again] };
+    }
     case 'resumed':
-      return durable
-        ? stay({ kind: 'stayed', reason, guest: 'running', reclaimed: true })
-        : stay(state);
+      if (state.guest !== 'resuming') return stay(state);
+      return stay(reclaimed({ ...state, guest: 'running' }));
     case 'guest-gone':
-      return durable
-        ? stay({ kind: 'stayed', reason, guest: 'gone', reclaimed: true })
-        : stay(state);
+      if (state.guest === undefined) return stay(state);
+      return stay(reclaimed({ ...state, guest: 'gone' }));
     default:
       return stay(state);
   }
+}
+
+function reclaimed(state: SourceState & { kind: 'reclaiming' }): SourceState {
+  const { reason, durable, guest } = state;
+  if (!durable || guest === undefined || guest === 'resuming') return state;
+  return { kind: 'stayed', reason, guest, reclaimed: true };
 }
 
 function aborting(state: SourceState & { kind: 'aborting' }, event: SourceEvent): SourceStep {

@@ -48,7 +48,7 @@ export interface HandoffResult {
   readonly outcome: 'handed-over' | 'stayed';
   /** Why it stayed. */
   readonly reason: Reason | undefined;
-  /** `gone`: it is ours, and its QEMU has ended. */
+  /** `running`: it goes on, or is stopped for a reason of its own. `gone`: it is ours, and its QEMU has ended. */
   readonly guest: 'running' | 'gone' | 'elsewhere';
   /** Under which the guest runs now, here or there. */
   readonly epoch: number;

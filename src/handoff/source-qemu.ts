@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import type { LogPort, QmpPort } from './ports.ts';
-import { blockJobs, HANDOFF_PREFIX, migrateInfo, statusInfo } from './qemu-names.ts';
+import { blockJobs, HANDOFF_PREFIX, leftByHandoff, migrateInfo, statusInfo } from './qemu-names.ts';
 import type { FoundQemu } from './recovery.ts';
 import { insist } from './watchdog.ts';
 
@@ -25,7 +25,7 @@ export async function findQemu(qmp: QmpPort | undefined): Promise<FoundQemu> {
   ]);
   return {
     kind: 'present',
-    running: statusInfo.parse(status).running,
+    status: statusInfo.parse(status).status,
     migration: migrateInfo.parse(migration).status,
     exports: exportsInfo.parse(exported).length,
   };
@@ -33,7 +33,8 @@ export async function findQemu(qmp: QmpPort | undefined): Promise<FoundQemu> {
 
 /**
  * Ends a migration that is under way and sees that the guest runs, in any state QEMU may be in: `active` and `device`
- * (QEMU resumes by itself when cancelled), `pre-switchover`, `postmigrate` (only `cont` helps).
+ * (QEMU resumes by itself when cancelled), `pre-switchover`, `postmigrate` (only `cont` helps). A guest that is stopped for
+ * a reason of its own, such as `io-error`, stays so.
  * Rejects when QEMU is gone, or does not run the guest in time.
  */
 export async function runGuestHere(qmp: QmpPort, log: LogPort): Promise<void> {
@@ -47,7 +48,7 @@ export async function runGuestHere(qmp: QmpPort, log: LogPort): Promise<void> {
   }
   for (;;) {
     const found = statusInfo.parse(await insist(qmp, log, 'query-status'));
-    if (found.running) return;
+    if (found.running || !leftByHandoff.has(found.status)) return;
     // Right after a cancellation QEMU is about to resume by itself.
     if (found.status !== 'finish-migrate') await insist(qmp, log, 'cont');
     else await delay(LOOK_EVERY_MS);

@@ -26,11 +26,13 @@ import { findQemu, removeMirrors, runGuestHere } from './source-qemu.ts';
 
 /** The seal is one message and one record; an answer that takes longer leaves us in doubt, ms. */
 export const SEAL_TIMEOUT_MS = 3_000;
-/** In doubt it is asked again this often, ms, doubling up to the maximum. */
+/** In doubt it is asked, and a record that has to be written is tried, again this often, ms, doubling up to the maximum. */
 export const ASK_AGAIN_MS = 250;
 export const ASK_AGAIN_MAX_MS = 5_000;
 /** Clocks of two hosts run differently by much less than this over the time that a seal counts, ms. */
 const CLOCK_TOLERANCE_MS = 50;
+
+const pauseBefore = (again: number) => Math.min(ASK_AGAIN_MS * 2 ** again, ASK_AGAIN_MAX_MS);
 
 /** Hands the guest over. Resolves when it is settled where the guest is; rejects only for a defect. */
 export function runSource(options: SourceOptions): Promise<HandoffResult> {
@@ -39,7 +41,7 @@ export function runSource(options: SourceOptions): Promise<HandoffResult> {
 
 /**
  * Goes on with a handoff that a restart interrupted, from its records and the state of the guest's QEMU. Only for the
- * last handoff of a guest: an older one would end the copy of a guest that has come back since.
+ * last handoff of a guest, however long ago it ended: an older one would end the copy of a guest that has come back since.
  * undefined: nothing was left to do.
  */
 export async function recoverSourceHandoff(
@@ -77,6 +79,7 @@ class SourceHandoff {
   #attempting: Promise<unknown> = Promise.resolve();
   #journaling: Promise<void> = Promise.resolve();
   #asked = 0;
+  #appendedAgain = 0;
   #decision: 'keep-here' | 'give-up-here' | undefined;
   /** On the steady clock: after it no seal of ours counts at the destination. */
   #sealOver = Number.POSITIVE_INFINITY;
@@ -182,6 +185,10 @@ class SourceHandoff {
     switch (effect.type) {
       case 'append':
         return this.#append(effect.record);
+      case 'append-again':
+        await delay(pauseBefore(this.#appendedAgain));
+        this.#appendedAgain += 1;
+        return this.#append(effect.record);
       case 'seal':
         return this.#seal();
       case 'ask-again':
@@ -272,7 +279,7 @@ class SourceHandoff {
   }
 
   async #askAgain(): Promise<void> {
-    const wait = Math.min(ASK_AGAIN_MS * 2 ** this.#asked, ASK_AGAIN_MAX_MS);
+    const wait = pauseBefore(this.#asked);
     this.#asked += 1;
     try {
       await delay(wait, undefined, { signal: this.#ended.signal });

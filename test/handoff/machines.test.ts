@@ -2,27 +2,31 @@ import { describe, expect, test } from 'vitest';
 import {
   type DestinationEvent,
   type DestinationState,
+  type DestinationStep,
   initialDestination,
   stepDestination,
 } from '../../src/handoff/destination-machine.ts';
-import { recoverDestination, recoverSource } from '../../src/handoff/recovery.ts';
+import type { DestinationRecordType, SourceRecordType } from '../../src/handoff/records.ts';
+import { type FoundQemu, recoverDestination, recoverSource } from '../../src/handoff/recovery.ts';
 import {
   initialSource,
   type SourceEvent,
   type SourceState,
+  type SourceStep,
   stepSource,
 } from '../../src/handoff/source-machine.ts';
 
 const reason = { code: 'r', message: 'because' };
 
 function effectNames(effects: readonly { type: string }[]): string[] {
-  return effects.map((effect) => ('record' in effect ? `append ${effect.record}` : effect.type));
+  return effects.map((effect) => ('record' in effect ? `${effect.type} ${effect.record}` : effect.type));
 }
 
 describe('the source', () => {
   test('goes through all its steps', () => {
     const table: [SourceEvent, SourceState['kind'], string[]][] = [
-      [{ type: 'suitable' }, 'preparing', ['append handoff-started', 'prepare']],
+      [{ type: 'suitable' }, 'preparing', ['append handoff-started']],
+      [{ type: 'durable', record: 'handoff-started' }, 'preparing', ['prepare']],
       [{ type: 'prepared' }, 'disks', ['start-disks']],
       [{ type: 'disks-ready' }, 'memory', ['start-memory']],
       [{ type: 'converged' }, 'switching', ['switch-over']],
@@ -72,7 +76,7 @@ describe('the source', () => {
     { kind: 'sealed', inDoubt: true },
     { kind: 'releasing' },
     { kind: 'handed-over' },
-    { kind: 'reclaiming', reason, durable: false },
+    { kind: 'reclaiming', reason, refused: true, durable: false, guest: undefined },
   ];
   test.each(late)('abandoning changes nothing in $kind', (state) => {
     expect(stepSource(state, { type: 'abandon', reason })).toEqual({ state, effects: [] });
@@ -89,12 +93,50 @@ describe('the source', () => {
       reclaimed: true,
     });
   });
+
+  describe('whose reclaim cannot be written', () => {
+    const record = 'handoff-reclaimed';
+    const unwritten = { type: 'not-durable', record, reason } as const;
+
+    test('lets the refused guest go on, and does not end before it is written', () => {
+      const refused = stepSource({ kind: 'sealed', inDoubt: true }, { type: 'refused', reason });
+      const first = stepSource(refused.state, unwritten);
+      expect(effectNames(first.effects)).toEqual([
+        'take-back',
+        'resume',
+        'append-again handoff-reclaimed',
+      ]);
+      const resumed = stepSource(first.state, { type: 'resumed' });
+      expect(resumed.state.kind).toBe('reclaiming');
+      const second = stepSource(resumed.state, unwritten);
+      expect(effectNames(second.effects)).toEqual(['append-again handoff-reclaimed']);
+      const gone = stepSource(second.state, { type: 'guest-gone' });
+      const durable = { type: 'durable', record } as const;
+      expect(stepSource(second.state, durable)).toEqual({
+        state: { kind: 'stayed', reason, guest: 'running', reclaimed: true },
+        effects: [],
+      });
+      expect(stepSource(gone.state, durable).state).toMatchObject({ guest: 'gone' });
+      expect(stepSource(first.state, durable).state.kind).toBe('reclaiming');
+    });
+
+    test('keeps a guest paused that only a person keeps here', () => {
+      const decided = stepSource(
+        { kind: 'sealed', inDoubt: true },
+        { type: 'decided', decision: 'keep-here' },
+      );
+      const next = stepSource(decided.state, unwritten);
+      expect(effectNames(next.effects)).toEqual(['append-again handoff-reclaimed']);
+      const durable = stepSource(next.state, { type: 'durable', record });
+      expect(effectNames(durable.effects)).toEqual(['take-back', 'resume']);
+    });
+  });
 });
 
 describe('the destination', () => {
   test('goes through all its steps', () => {
     const table: [DestinationEvent, DestinationState['kind'], string[]][] = [
-      [{ type: 'durable', record: 'incoming-started' }, 'preparing', []],
+      [{ type: 'durable', record: 'incoming-started' }, 'preparing', ['prepare']],
       [{ type: 'prepared' }, 'receiving', ['answer-prepared']],
       [{ type: 'loaded' }, 'loaded', ['answer-loaded']],
       [{ type: 'seal' }, 'claiming', ['append incoming-claimed']],
@@ -125,61 +167,131 @@ describe('the destination', () => {
       { kind: 'activating' },
       { type: 'not-activated', ran: false, reason },
     );
-    expect(effectNames(never.effects)).toEqual(['discard']);
+    // Not ended before: with a claim alone on record, a restart would say that the guest is ours.
+    expect(effectNames(never.effects)).toEqual(['append incoming-refused']);
+    const refused = stepDestination(never.state, { type: 'durable', record: 'incoming-refused' });
+    expect(effectNames(refused.effects)).toEqual(['discard']);
     const maybe = stepDestination(
       { kind: 'activating' },
       { type: 'not-activated', ran: true, reason },
     );
     expect(maybe.state.kind).toBe('lost');
-    expect(effectNames(maybe.effects)).toEqual(['answer-claimed']);
+    expect(effectNames(maybe.effects)).toEqual(['answer-claimed', 'tell-lost']);
+  });
+
+  describe('whose claim could not be written, and whose refusal cannot either', () => {
+    const unwritten = (record: 'incoming-claimed' | 'incoming-refused') =>
+      ({ type: 'not-durable', record, reason }) as const;
+    const claiming = stepDestination({ kind: 'claiming' }, unwritten('incoming-claimed'));
+    const stuck = stepDestination(claiming.state, unwritten('incoming-refused'));
+
+    test('keeps the guest, and says to whoever asks that it is not settled', () => {
+      expect(effectNames(claiming.effects)).toEqual(['append incoming-refused']);
+      expect(effectNames(stuck.effects)).toEqual(['answer-unsettled']);
+    });
+
+    test.each([{ type: 'seal' }, { type: 'abandon', reason }, { type: 'failed', reason }] as const)(
+      'tries again at $type',
+      (event) => {
+        const again = stepDestination(stuck.state, event);
+        expect(effectNames(again.effects)).toEqual(['append incoming-refused']);
+        const refused = stepDestination(again.state, {
+          type: 'durable',
+          record: 'incoming-refused',
+        });
+        expect(effectNames(refused.effects)).toEqual(['discard']);
+      },
+    );
+  });
+
+  test('a refusal before the claim that cannot be written keeps no QEMU', () => {
+    const refusing = stepDestination({ kind: 'receiving' }, { type: 'abandon', reason });
+    const record = 'incoming-refused';
+    const stuck = stepDestination(refusing.state, { type: 'not-durable', record, reason });
+    expect(effectNames(stuck.effects)).toEqual(['answer-unsettled', 'discard']);
   });
 });
 
-describe('recovery', () => {
+describe('recovery of the last handoff', () => {
   const gone = { kind: 'gone' } as const;
-  const found = (running: boolean, migration: string | undefined, exports = 0) =>
-    ({ kind: 'present', running, migration, exports }) as const;
+  const left = ['paused', 'postmigrate', 'finish-migrate', 'inmigrate', 'prelaunch'];
+  const own = ['running', 'io-error', 'internal-error', 'guest-panicked', 'suspended', 'shutdown'];
+  const found = (status: string, migration?: string, exports = 0): FoundQemu =>
+    status === 'gone' ? gone : { kind: 'present', status, migration, exports };
+  /** `kind: effects`, or `nothing`. */
+  function outcome(step: SourceStep | DestinationStep | undefined): string {
+    if (step === undefined) return 'nothing';
+    return `${step.state.kind}: ${effectNames(step.effects).join(', ')}`;
+  }
 
-  test.each([
-    ['nothing on record', [], found(true, undefined), undefined],
-    ['started, guest running', ['handoff-started'], found(true, 'active'), 'aborting'],
-    ['started, guest in the pause', ['handoff-started'], found(false, 'device'), 'aborting'],
-    ['started, then aborted', ['handoff-started', 'handoff-aborted'], found(true, 'x'), undefined],
-    ['sealed', ['handoff-started', 'handoff-sealed'], found(false, 'completed'), 'sealed'],
-    ['sealed, QEMU gone', ['handoff-started', 'handoff-sealed'], gone, 'sealed'],
+  const started: SourceRecordType[] = ['handoff-started'];
+  const sealed: SourceRecordType[] = [...started, 'handoff-sealed'];
+  const abort = 'aborting: resume, notify-abort';
+  // What is done where QEMU is gone, was left by the handoff, and is in a state of its own.
+  test.each<[string, SourceRecordType[], string, string, string]>([
+    ['no record', [], 'nothing', 'nothing', 'nothing'],
+    ['started', started, abort, abort, abort],
+    ['aborted', [...started, 'handoff-aborted'], 'nothing', abort, 'nothing'],
     [
-      'sealed, but the guest runs',
-      ['handoff-started', 'handoff-sealed'],
-      found(true, 'completed'),
-      'aborting',
+      'sealed',
+      sealed,
+      'sealed: ask-again',
+      'sealed: ask-again',
+      'reclaiming: append handoff-reclaimed, notify-abort',
+    ],
+    ['withdrawn', [...sealed, 'handoff-aborted'], 'nothing', abort, 'nothing'],
+    [
+      'reclaimed',
+      [...sealed, 'handoff-reclaimed'],
+      'nothing',
+      'reclaiming: take-back, resume',
+      'nothing',
     ],
     [
-      'sealed and withdrawn',
-      ['handoff-started', 'handoff-sealed', 'handoff-aborted'],
-      found(false, 'completed'),
-      'aborting',
+      'released',
+      [...sealed, 'handoff-released'],
+      'nothing',
+      'handed-over: destroy-copy',
+      'handed-over: destroy-copy',
     ],
-    ['reclaimed', ['handoff-sealed', 'handoff-reclaimed'], found(false, 'completed'), 'reclaiming'],
-    ['released', ['handoff-sealed', 'handoff-released'], found(false, 'completed'), 'handed-over'],
-  ] as const)('of the source: %s', (_name, records, qemu, kind) => {
-    expect(recoverSource(records, qemu)?.state.kind).toBe(kind);
+  ])('of the source: %s', (_name, records, whenGone, whenLeft, whenOwn) => {
+    expect(outcome(recoverSource(records, gone))).toBe(whenGone);
+    for (const status of left) {
+      expect([status, outcome(recoverSource(records, found(status)))]).toEqual([status, whenLeft]);
+    }
+    for (const status of own) {
+      expect([status, outcome(recoverSource(records, found(status)))]).toEqual([status, whenOwn]);
+    }
+  });
+
+  const incoming: DestinationRecordType[] = ['incoming-started'];
+  const claimed: DestinationRecordType[] = [...incoming, 'incoming-claimed'];
+  const refuse = 'refusing: append incoming-refused';
+  const discard = 'discarding: discard';
+  // QEMU gone; left by the handoff; stopped for a reason of its own; running.
+  test.each<[string, DestinationRecordType[], string, string, string, string]>([
+    ['no record', [], 'nothing', 'nothing', 'nothing', 'nothing'],
+    ['arriving', incoming, refuse, 'loaded: ', 'loaded: ', refuse],
+    ['claimed', claimed, 'lost: ', 'activating: activate', 'running: ', 'running: '],
+    ['refused', [...incoming, 'incoming-refused'], discard, discard, discard, 'nothing'],
+    ['given back', [...claimed, 'incoming-refused'], discard, discard, discard, 'nothing'],
+    ['never begun', ['incoming-refused'], 'nothing', 'nothing', 'nothing', 'nothing'],
+  ])('of the destination: %s', (_name, records, whenGone, whenLeft, whenOwn, whenRunning) => {
+    const complete = (status: string) =>
+      outcome(recoverDestination(records, found(status, 'completed')));
+    expect(complete('gone')).toBe(whenGone);
+    for (const status of left) expect([status, complete(status)]).toEqual([status, whenLeft]);
+    expect(complete('running')).toBe(whenRunning);
+    for (const status of own.slice(1)) {
+      expect([status, complete(status)]).toEqual([status, whenOwn]);
+    }
   });
 
   test.each([
-    ['arriving', ['incoming-started'], found(false, 'active', 1), 'refusing'],
-    ['memory complete, disks not', ['incoming-started'], found(false, 'completed', 1), 'refusing'],
-    ['complete', ['incoming-started'], found(false, 'completed', 0), 'loaded'],
-    ['arriving, QEMU gone', ['incoming-started'], gone, 'refusing'],
-    [
-      'claimed, paused',
-      ['incoming-started', 'incoming-claimed'],
-      found(false, 'completed'),
-      'activating',
-    ],
-    ['claimed, QEMU gone', ['incoming-started', 'incoming-claimed'], gone, 'lost'],
-    ['refused', ['incoming-started', 'incoming-refused'], found(false, 'completed'), 'discarding'],
-    ['nothing on record', [], gone, undefined],
-  ] as const)('of the destination: %s', (_name, records, qemu, kind) => {
-    expect(recoverDestination(records, qemu)?.state.kind).toBe(kind);
+    ['its memory is not complete', found('inmigrate', 'active', 1)],
+    ['its disks are not complete', found('paused', 'completed', 1)],
+    ['nothing came', found('inmigrate')],
+  ])('an arriving guest is refused: %s', (_name, qemu) => {
+    expect(outcome(recoverDestination(incoming, qemu))).toBe(refuse);
   });
 });

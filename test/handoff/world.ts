@@ -57,6 +57,8 @@ export class World {
     qemu: 'none' as DestinationQemu,
     snapshot: -1,
     ran: false,
+    /** A record could not be cut off again: this life of the agent writes no more. */
+    broken: false,
     /** This life of the agent has watched the guest's QEMU since it was loaded. */
     watched: false,
   };
@@ -133,7 +135,7 @@ export class World {
         may('destination fails', () => this.#destination({ type: 'failed', reason }));
       }
       may('destination agent dies', () => {
-        Object.assign(d, { up: false, effects: [], stored: [], state: undefined, watched: false });
+        this.killDestination();
       });
     } else can('destination agent starts', () => this.startDestination());
     this.#qemuActions(can, may);
@@ -199,7 +201,8 @@ export class World {
   ): void {
     const { s } = this;
     const take = () => s.effects.splice(s.effects.indexOf(effect), 1);
-    const name = effect.type === 'append' ? `source append ${effect.record}` : effect.type;
+    const isAppend = effect.type === 'append' || effect.type === 'append-again';
+    const name = isAppend ? `source ${effect.type} ${effect.record}` : effect.type;
     can(name, () => {
       take();
       switch (effect.type) {
@@ -219,6 +222,7 @@ export class World {
           s.switching = true;
           return;
         case 'append':
+        case 'append-again':
           s.journal.push(effect.record);
           s.stored.push(effect.record);
           return;
@@ -242,7 +246,7 @@ export class World {
           s.qemu = 'gone';
       }
     });
-    if (effect.type !== 'append') return;
+    if (!isAppend) return;
     for (const stored of [true, false]) {
       may(`${name} fails, stored: ${stored}`, () => {
         take();
@@ -261,6 +265,15 @@ export class World {
     const { d } = this;
     const take = () => d.effects.splice(d.effects.indexOf(effect), 1);
     const name = effect.type === 'append' ? `destination append ${effect.record}` : effect.type;
+    const rejected = () => {
+      take();
+      if (effect.type !== 'append') return;
+      this.#destination({ type: 'not-durable', record: effect.record, reason });
+    };
+    if (effect.type === 'append' && d.broken) {
+      can(`${name} is rejected`, rejected);
+      return;
+    }
     can(name, () => {
       take();
       switch (effect.type) {
@@ -289,6 +302,9 @@ export class World {
         case 'answer-claimed':
           this.network.push('claimed');
           return;
+        case 'answer-unsettled':
+        case 'tell-lost':
+          return;
         case 'answer-refused':
           this.network.push('refused');
           return;
@@ -300,9 +316,11 @@ export class World {
       }
     });
     if (effect.type === 'append') {
-      may(`${name} fails, not stored`, () => {
-        take();
-        this.#destination({ type: 'not-durable', record: effect.record, reason });
+      may(`${name} fails, not stored`, rejected);
+      may(`${name} fails, stored, and the journal with it`, () => {
+        d.journal.push(effect.record);
+        d.broken = true;
+        rejected();
       });
     }
     if (effect.type === 'activate' && d.qemu === 'loaded' && d.watched) {
@@ -328,7 +346,7 @@ export class World {
       case 'seal':
         // A handoff nobody knows here is refused, on record, before it is answered.
         if (this.d.state === undefined) {
-          this.d.state = { kind: 'refusing', reason, discarded: false };
+          this.d.state = { kind: 'refusing', reason, claimed: false, discarded: false };
           this.d.effects.push({ type: 'append', record: 'incoming-refused' });
           return;
         }
@@ -346,6 +364,12 @@ export class World {
     }
   }
 
+  killDestination(): void {
+    const { d } = this;
+    Object.assign(d, { up: false, effects: [], stored: [], state: undefined });
+    Object.assign(d, { watched: false, broken: false });
+  }
+
   killSource(): void {
     Object.assign(this.s, { up: false, effects: [], stored: [], switching: false });
   }
@@ -360,13 +384,17 @@ export class World {
         ? { kind: 'gone' }
         : {
             kind: 'present',
-            running: s.qemu === 'running',
+            status: s.qemu === 'finishing' ? 'finish-migrate' : s.qemu,
             migration: migrations[s.qemu],
             exports: 0,
           },
     );
     const guest = s.qemu === 'gone' ? 'gone' : 'running';
-    s.state = found?.state ?? { kind: 'stayed', reason, guest, reclaimed: false };
+    // Nothing is left to do: the journal says whose it is.
+    const ended: SourceState = s.journal.includes('handoff-released')
+      ? { kind: 'handed-over' }
+      : { kind: 'stayed', reason, guest, reclaimed: false };
+    s.state = found?.state ?? ended;
     s.effects = [...(found?.effects ?? [])];
   }
 
@@ -379,7 +407,7 @@ export class World {
         ? { kind: 'gone' }
         : {
             kind: 'present',
-            running: d.qemu === 'running',
+            status: { incoming: 'inmigrate', loaded: 'paused', running: 'running' }[d.qemu],
             migration: d.qemu === 'incoming' ? 'active' : 'completed',
             exports: d.qemu === 'incoming' ? 1 : 0,
           },
@@ -396,7 +424,10 @@ export class World {
     for (let round = 0; round < 400; round += 1) {
       const next = this.actions().find((action) => !action.fault && action.name !== 'guest works');
       if (next !== undefined) this.take(next);
-      else if (this.s.state.kind === 'sealed') this.#source({ type: 'unanswered' });
+      else if (this.d.broken) {
+        this.killDestination();
+        this.startDestination();
+      } else if (this.s.state.kind === 'sealed') this.#source({ type: 'unanswered' });
       else if (!this.settled.source) this.#source({ type: 'failed', reason });
       else if (!this.settled.destination) this.#destination({ type: 'failed', reason });
       else return;
