@@ -55,13 +55,13 @@ async function main(): Promise<void> {
   };
   const server = new ControlServer(controlSocketPath(directory), {
     configure: (params) => kept(datapath.configure(params)),
-    setGuest: (params) => kept(datapath.setGuest(params)),
-    removeGuest: (params) => kept(datapath.removeGuest(params)),
-    releasePort: (params) => datapath.releasePort(params),
-    beginSwitchover: (params) => datapath.beginSwitchover(params),
-    abortSwitchover: (params) => datapath.abortSwitchover(params),
-    commitSwitchover: (params) => datapath.commitSwitchover(params),
-    reclaim: (params) => datapath.reclaim(params),
+    setGuest: (params) => kept(datapath.guests.set(params)),
+    removeGuest: (params) => kept(datapath.guests.remove(params)),
+    releasePort: (params) => datapath.guests.releasePort(params),
+    beginSwitchover: (params) => datapath.guests.beginSwitchover(params),
+    abortSwitchover: (params) => datapath.guests.abortSwitchover(params),
+    commitSwitchover: (params) => datapath.guests.commitSwitchover(params),
+    reclaim: (params) => datapath.guests.reclaim(params),
     status: () => datapath.status(),
     shutdown: async ({ tap }) => {
       // After the reply, which `close` of the server waits for.
