@@ -18,11 +18,18 @@ const exportsInfo = z.array(z.looseObject({ id: z.string() }));
 
 export async function findQemu(qmp: QmpPort | undefined): Promise<FoundQemu> {
   if (qmp === undefined || qmp.isClosed) return { kind: 'gone' };
-  const [status, migration, exported] = await Promise.all([
-    qmp.execute('query-status'),
-    qmp.execute('query-migrate'),
-    qmp.execute('query-block-exports'),
-  ]);
+  let found: unknown[];
+  try {
+    found = await Promise.all([
+      qmp.execute('query-status'),
+      qmp.execute('query-migrate'),
+      qmp.execute('query-block-exports'),
+    ]);
+  } catch (error) {
+    if (qmp.isClosed) return { kind: 'gone' };
+    throw error;
+  }
+  const [status, migration, exported] = found;
   return {
     kind: 'present',
     status: statusInfo.parse(status).status,

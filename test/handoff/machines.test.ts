@@ -19,7 +19,9 @@ import {
 const reason = { code: 'r', message: 'because' };
 
 function effectNames(effects: readonly { type: string }[]): string[] {
-  return effects.map((effect) => ('record' in effect ? `${effect.type} ${effect.record}` : effect.type));
+  return effects.map((effect) =>
+    'record' in effect ? `${effect.type} ${effect.record}` : effect.type,
+  );
 }
 
 describe('the source', () => {
