@@ -54,6 +54,8 @@ export class HandoffDestination {
   readonly #deps: DestinationDeps;
   readonly #handoffs = new Map<string, DestinationHandoff>();
   readonly #refusals = new Map<string, number>();
+  /** Handoffs that are not among those yet, by id: the source, or its session, may end them before they begin. */
+  readonly #admissions = new Map<string, { readonly session: SessionPort; ended: boolean }>();
 
   constructor(deps: DestinationDeps) {
     this.#deps = deps;
@@ -71,6 +73,8 @@ export class HandoffDestination {
     });
     handle(session, 'handoff.seal', (params) => this.#seal(session, params));
     handle(session, 'handoff.abort', async (key) => {
+      const admission = this.#admissions.get(key.handoffId);
+      if (admission?.session.peer === session.peer) admission.ended = true;
       this.#find(session, key)?.abandon({
         code: 'handoff-aborted',
         message: 'The other place ended the handoff',
@@ -90,6 +94,8 @@ export class HandoffDestination {
       else handoff.disk(channel, meta.data.disk);
     });
     session.closed.then(() => {
+      for (const admission of this.#admissions.values())
+        if (admission.session === session) admission.ended = true;
       for (const handoff of this.#handoffs.values()) handoff.sessionClosed(session);
     });
   }
@@ -117,9 +123,27 @@ export class HandoffDestination {
   ): Promise<Result<'handoff.prepare'>> {
     if (spec.id !== guestId) throw misuse('the handoff names another guest than its specification');
     const request: IncomingRequest = { handoffId, epoch, from: session.peer, spec };
+    if (this.#admissions.has(handoffId)) throw misuse('this handoff has been used before');
+    const admission = { session, ended: false };
+    this.#admissions.set(handoffId, admission);
+    let handoff: DestinationHandoff;
+    try {
+      handoff = await this.#admitted(session, request);
+      if (admission.ended) throw misuse('the other place has ended the handoff');
+      this.#remember(handoff);
+    } finally {
+      this.#admissions.delete(handoffId);
+    }
+    await handoff.begin();
+    return {};
+  }
+
+  /** Everything that may keep a handoff from beginning here, in which time passes. */
+  async #admitted(session: SessionPort, request: IncomingRequest): Promise<DestinationHandoff> {
+    const { handoffId, spec } = request;
     await this.#deps.admit(request);
     const live = [...this.#handoffs.values()].filter((handoff) => handoff.isLive);
-    const other = live.find((handoff) => handoff.request.spec.id === guestId);
+    const other = live.find((handoff) => handoff.request.spec.id === spec.id);
     if (other !== undefined && !(await this.#superseded(other, session))) {
       throw new SojournError({
         kind: 'conflict',
@@ -140,10 +164,7 @@ export class HandoffDestination {
     if (known.length > 0 || this.#handoffs.has(handoffId)) {
       throw misuse('this handoff has been used before');
     }
-    const handoff = new DestinationHandoff(this.#deps, request, session);
-    this.#remember(handoff);
-    await handoff.begin();
-    return {};
+    return new DestinationHandoff(this.#deps, request, session);
   }
 
   /**
