@@ -84,6 +84,7 @@ async function compose(
     machine,
     log,
     netSocket,
+    isLeaving: (guestId) => departures.find(guestId) !== undefined,
     qmpLog: qmpEvidence(state.path, process.env),
   });
   guests.on('changed', changed);

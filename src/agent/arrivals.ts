@@ -119,7 +119,7 @@ export class Arrivals implements GuestHostPort {
   }
 
   claimed({ spec }: IncomingRequest): void {
-    this.#options.guests.runs(spec.id);
+    this.#options.guests.claimed(spec.id);
   }
 
   async lost({ spec, from, epoch }: IncomingRequest): Promise<void> {
@@ -137,7 +137,7 @@ export class Arrivals implements GuestHostPort {
     const { guests, datapath, places, registry, netSocket } = this.#options;
     const { spec, epoch } = request;
     const at = { epoch, self: places().self.id, socket: netSocket(spec), held: true };
-    guests.runs(spec.id);
+    guests.claimed(spec.id);
     await datapath.ensureGuest(localSettings(spec, at));
     await datapath.releasePort(spec.id);
     guests.activated(spec.id);

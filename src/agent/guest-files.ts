@@ -2,11 +2,12 @@
  * Where the files of one guest are at this place, and which of them is the newest state of its disks.
  *
  *   guests/<id>/diskN.qcow2      durable: the overlay itself, or the last persisted copy of the one in memory
+ *   guests/<id>/copy.json        how old that copy is (`copy-record.ts`)
  *   guests/<id>/uefi-variables.fd   what a UEFI guest has told its firmware to remember
  *   <tmpfs>/<place>/<id>/diskN.qcow2   overlay in memory; while it exists it is newer than the durable copy
  */
 import { createHash } from 'node:crypto';
-import { access, mkdir, rm } from 'node:fs/promises';
+import { access, mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SojournError } from '../common/index.ts';
 import {
@@ -25,12 +26,17 @@ import {
 import type { DiskRuntime } from '../guest/runtime.ts';
 import type { GuestDisk, GuestSpec } from '../guest/spec.ts';
 import type { ImageStore } from '../images/index.ts';
+import { readCopyRecord, writeCopyRecord } from './copy-record.ts';
 
 /** Enough of the id to be unique at one place, and short enough for unix socket paths. */
 const ID_DIGITS = 12;
 
-/** What the overlays of a guest that is about to start shall hold. */
-export type OverlayContent = 'kept' | 'new' | 'empty';
+/**
+ * What the overlays of a guest that is about to start shall hold. `kept`: what it has written. `copy`: the same, or, if
+ * that is gone, what a copy from its last run has of it. `new`: it has never run. `empty`: its content is about to
+ * arrive, and what an earlier stay left is void.
+ */
+export type OverlayContent = 'kept' | 'copy' | 'new' | 'empty';
 
 export class GuestFiles {
   readonly #guests: string;
@@ -52,38 +58,58 @@ export class GuestFiles {
   }
 
   /**
-   * Readies the overlays of a guest that is about to start. `kept`: what is in memory already, else a copy of the
-   * durable one. `new`: it has never run. `empty`: its content is about to arrive, and what an earlier stay left is void.
+   * Readies the overlays of a guest that is about to start: what is in memory already, else a copy of the durable one.
+   * `known`: where they were last.
    *
-   * @throws SojournError `overlay-lost`, `overlay-memory-short`, `overlay-limit-small`, or as the image store's `verify`
+   * @throws SojournError `overlay-lost`, `overlay-memory-*`, `overlay-limit-small`, or as the image store's `verify`
    */
-  async prepare(spec: GuestSpec, content: OverlayContent): Promise<DiskRuntime[]> {
+  async prepare(
+    spec: GuestSpec,
+    content: OverlayContent,
+    known: readonly DiskRuntime[] = [],
+  ): Promise<DiskRuntime[]> {
     await mkdir(this.directory(spec), { recursive: true, mode: 0o700 });
-    const working = await this.#workingDirectory(spec);
-    await mkdir(working, { recursive: true, mode: 0o700 });
     const disks: DiskRuntime[] = [];
     for (const disk of spec.abi.disks) {
       await this.#images.verify(disk.base.digest);
-      const place = {
-        overlayPath: join(working, `${disk.name}.qcow2`),
-        basePath: this.#images.path(disk.base.digest),
-        limitBytes: spec.overlayLimitBytes,
-      };
-      const durable = this.durablePath(spec, disk);
-      if (content !== 'kept') {
-        await rm(durable, { force: true });
-        await createOverlay(disk, place);
-      } else if (await exists(place.overlayPath)) {
-        // Newest already; its limit may have been raised since it was made.
-        await growOverlay(place.overlayPath, place.limitBytes);
-      } else if (await exists(durable)) {
-        await copyOverlay(disk, durable, place);
-      } else {
-        throw overlayLost(spec, disk);
-      }
+      const basePath = this.#images.path(disk.base.digest);
+      const left = isFresh(content) ? undefined : await this.#present(disk, known);
+      const overlayPath = left ?? (await this.#newOverlayPath(spec, disk));
+      const place = { overlayPath, basePath, limitBytes: spec.overlayLimitBytes };
+      await this.#fill(spec, disk, place, content);
       disks.push({ name: disk.name, ...place });
     }
+    if (isCopied(spec)) await this.#beginRun(spec, content);
     return disks;
+  }
+
+  async #fill(
+    spec: GuestSpec,
+    disk: GuestDisk,
+    place: Omit<DiskRuntime, 'name'>,
+    content: OverlayContent,
+  ): Promise<void> {
+    const durable = this.durablePath(spec, disk);
+    if (isFresh(content)) {
+      await rm(durable, { force: true });
+      await createOverlay(disk, place);
+    } else if (await exists(place.overlayPath)) {
+      // Newest already; its limit may have been raised since it was made.
+      await growOverlay(place.overlayPath, place.limitBytes);
+    } else {
+      if (!(await exists(durable))) throw overlayLost(spec, disk);
+      const copy = await readCopyRecord(this.#copyRecord(spec));
+      if (content === 'kept' && copy?.final === false)
+        throw overlayOutdated(spec, copy.at ?? (await stat(durable)).mtime.toISOString());
+      await copyOverlay(disk, durable, place);
+    }
+  }
+
+  /** From now on the durable copy is not all that the guest has written. */
+  async #beginRun(spec: GuestSpec, content: OverlayContent): Promise<void> {
+    const path = this.#copyRecord(spec);
+    const at = isFresh(content) ? null : ((await readCopyRecord(path))?.at ?? null);
+    await writeCopyRecord(path, { at, final: false });
   }
 
   /** The guest's own UEFI variables: what it has kept here, else those of a new machine. Returns their path. */
@@ -95,7 +121,7 @@ export class GuestFiles {
     const directory = this.directory(spec);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const path = join(directory, 'uefi-variables.fd');
-    if (content !== 'kept' || !(await exists(path))) await createVariables(firmware, path);
+    if (isFresh(content) || !(await exists(path))) await createVariables(firmware, path);
     return path;
   }
 
@@ -106,19 +132,27 @@ export class GuestFiles {
     disks: readonly DiskRuntime[],
     signal?: AbortSignal,
   ): Promise<void> {
-    if (spec.overlayStorage === 'disk' || disks.length === 0) return;
+    if (!isCopied(spec) || disks.length === 0) return;
+    const at = new Date().toISOString();
     await persistLive(qmp, this.#persisted(spec, disks), signal === undefined ? {} : { signal });
+    await writeCopyRecord(this.#copyRecord(spec), { at, final: false });
   }
 
   /** Brings the overlays in memory of a stopped guest to disk; then memory is free again. */
   async persistStopped(spec: GuestSpec, disks: readonly DiskRuntime[]): Promise<void> {
-    if (spec.overlayStorage === 'disk') return;
-    for (const { disk, basePath, targetPath } of this.#persisted(spec, disks)) {
-      const overlay = disks.find(({ name }) => name === disk.name)?.overlayPath;
-      if (overlay === undefined || !(await exists(overlay))) continue;
+    if (!isCopied(spec)) return;
+    const left: string[] = [];
+    const all = this.#persisted(spec, disks);
+    for (const { disk, basePath, targetPath } of all) {
+      const overlay = await this.#present(disk, disks);
+      if (overlay === undefined) continue;
       await copyOverlay(disk, overlay, { overlayPath: targetPath, basePath });
-      await rm(overlay, { force: true });
+      left.push(overlay);
     }
+    if (left.length === 0) return;
+    if (left.length === all.length)
+      await writeCopyRecord(this.#copyRecord(spec), { at: new Date().toISOString(), final: true });
+    for (const overlay of left) await rm(overlay, { force: true });
   }
 
   /** Removes everything of the guest here: it was deleted, or it is another place's now. */
@@ -158,14 +192,40 @@ export class GuestFiles {
     });
   }
 
+  #copyRecord(spec: GuestSpec): string {
+    return join(this.directory(spec), 'copy.json');
+  }
+
+  /** The disk's overlay where it was last, if it is there. */
+  async #present(disk: GuestDisk, known: readonly DiskRuntime[]): Promise<string | undefined> {
+    const path = known.find(({ name }) => name === disk.name)?.overlayPath;
+    return path !== undefined && (await exists(path)) ? path : undefined;
+  }
+
+  async #newOverlayPath(spec: GuestSpec, disk: GuestDisk): Promise<string> {
+    const directory = await this.#workingDirectory(spec);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    return join(directory, `${disk.name}.qcow2`);
+  }
+
   async #workingDirectory(spec: GuestSpec): Promise<string> {
-    if (spec.overlayStorage === 'disk') return this.directory(spec);
+    if (!isCopied(spec)) return this.directory(spec);
     const memory = await memoryDirectory({
       environment: process.env,
       requiredBytes: spec.overlayLimitBytes * spec.abi.disks.length,
     });
     return join(memory.path, this.#placeKey, guestKey(spec.id));
   }
+}
+
+/** Whether the durable files are copies of overlays in memory. */
+function isCopied(spec: GuestSpec): boolean {
+  return spec.overlayStorage === 'memory' && spec.abi.disks.length > 0;
+}
+
+/** Whether the guest begins with nothing of its own. */
+function isFresh(content: OverlayContent): boolean {
+  return content === 'new' || content === 'empty';
 }
 
 /** Names a guest in paths. */
@@ -179,6 +239,15 @@ function overlayLost(spec: GuestSpec, disk: GuestDisk): SojournError {
     code: 'overlay-lost',
     message: `The changes of ${spec.name} on ${disk.name} are gone: they were only in the memory of this host, which has been restarted without a shutdown`,
     remedy: `Delete it with "sojourn guest delete ${spec.name}" and create it again; one created with --overlay disk survives a power cut`,
+  });
+}
+
+function overlayOutdated(spec: GuestSpec, at: string): SojournError {
+  return new SojournError({
+    kind: 'requirement',
+    code: 'overlay-lost',
+    message: `What ${spec.name} has written since ${at} is gone: it was only in the memory of this host, which has been restarted without a shutdown`,
+    remedy: `Go on from the copy of ${at} with "sojourn guest start ${spec.name} --from-copy"; a guest created with --overlay disk survives a power cut`,
   });
 }
 

@@ -109,27 +109,22 @@ export class GuestLife {
     return spec;
   }
 
-  /** @throws SojournError `guest-elsewhere`, `guest-in-doubt`, `already-running`, what this place lacks, or as `Guests.start` */
-  async start(stored: StoredGuest): Promise<void> {
+  /** @throws SojournError `guest-elsewhere`, `guest-in-doubt`, what this place lacks, or as `Guests.start` */
+  async start(stored: StoredGuest, fromCopy: boolean): Promise<void> {
     const { guests, datapath, places, netSocket } = this.#options;
     const { spec } = stored;
     const epoch = this.#epochHere(spec);
-    if (guests.live(spec.id) !== undefined)
-      throw new SojournError({
-        kind: 'conflict',
-        code: 'already-running',
-        message: `${spec.name} is running already`,
-        remedy: `See "sojourn guest show ${spec.name}" for its state`,
-      });
+    guests.requireStartable(spec);
     await this.#requireAbleToRun(spec);
     const socket = netSocket(spec);
     await datapath.setGuest(
       localSettings(spec, { epoch, self: places.self.id, socket, held: false }),
     );
     try {
-      await guests.start(spec);
+      await guests.start(spec, { fromCopy });
     } catch (error) {
-      await this.#unmap(spec);
+      // Another start may have been faster.
+      if (!guests.has(spec.id) && !guests.isBusy(spec.id)) await this.#unmap(spec);
       throw error;
     }
   }
@@ -140,7 +135,7 @@ export class GuestLife {
     const { spec } = stored;
     this.#epochHere(spec);
     this.#requireStill(spec);
-    if (guests.live(spec.id) === undefined)
+    if (!guests.has(spec.id))
       throw new SojournError({
         kind: 'conflict',
         code: 'not-running',
@@ -174,7 +169,7 @@ export class GuestLife {
     }
     this.#epochHere(spec);
     this.#requireStill(spec);
-    if (guests.live(spec.id) !== undefined) {
+    if (guests.has(spec.id)) {
       if (!force)
         throw new SojournError({
           kind: 'conflict',

@@ -1,67 +1,49 @@
 /**
  * The guests at this place: their QEMU processes, files and records. Who may run a guest is decided before
- * anything here is called (`ownership.ts`, `handoffs.ts`).
+ * anything here is called (`ownership.ts`, `arrivals.ts`, `departures.ts`).
  */
 import { EventEmitter } from 'node:events';
-import type { Logger } from 'pino';
-import { z } from 'zod';
 import { errorText, SojournError } from '../common/index.ts';
 import {
   correctClock,
   endStrays,
-  GuestProcess,
+  type GuestProcess,
+  type GuestProcessRecord,
   guestPaths,
-  onOverlayFull,
   type QmpLogEntry,
   raiseOverlayLimit,
-  trimConsoleLog,
+  removePersistRemains,
 } from '../guest/index.ts';
 import type { DiskRuntime } from '../guest/runtime.ts';
 import type { GuestSpec } from '../guest/spec.ts';
-import type { ImageStore } from '../images/index.ts';
-import { bootFiles } from './boot-files.ts';
-import type { GuestFiles, OverlayContent } from './guest-files.ts';
-import type { Machine } from './machine.ts';
+import { crashed, ended, endedWhileAway } from './guest-end.ts';
+import type { OverlayContent } from './guest-files.ts';
+import { type LaunchParts, launchGuest, notSettled } from './guest-launch.ts';
+import {
+  findUnrecorded,
+  GuestSearches,
+  guestUnresponsive,
+  type Unresponsive,
+} from './guest-search.ts';
+import { GuestTurns } from './guest-turns.ts';
+import { keepUp } from './guest-upkeep.ts';
+import { type GuestExit, watchGuest } from './guest-watch.ts';
+import { type LiveGuest, type LivePhase, phaseOf, wakeNetwork } from './live-guest.ts';
 import { Persistence } from './persistence.ts';
-import type { GuestStore, StoredGuest } from './state/guest-store.ts';
+import type { StoredGuest } from './state/guest-store.ts';
 
 /** A guest's OS may take this long to power down before QEMU is ended. */
 const POWER_DOWN_MS = 60_000;
 /** A guest that has just arrived is busy; its overlays are copied to disk after this, ms. */
 const PERSIST_AFTER_ARRIVAL_MS = 5_000;
-/** Console logs are kept in bounds this often. */
-const UPKEEP_MS = 60_000;
 /** A forced stop gives QEMU only the time to write its images out. */
 const FORCED_STOP_MS = 0;
 
-export type LivePhase =
-  | { readonly kind: 'starting' }
-  | { readonly kind: 'running' }
-  | {
-      readonly kind: 'paused';
-      readonly reason: 'overlay-limit' | 'disk-error';
-      readonly detail: string;
-    }
-  /** Waits for a handoff to complete; only that may start it. */
-  | { readonly kind: 'incoming' }
-  | { readonly kind: 'stopping' };
+export type { LiveGuest, LivePhase } from './live-guest.ts';
 
-export interface LiveGuest {
-  readonly spec: GuestSpec;
-  readonly process: GuestProcess;
-  readonly disks: readonly DiskRuntime[];
-  phase: LivePhase;
-  since: Date;
-}
-
-export interface GuestsDependencies {
-  readonly store: GuestStore;
-  readonly files: GuestFiles;
-  readonly images: ImageStore;
-  readonly machine: Machine;
-  readonly log: Logger;
-  /** Path of the switch port that the guest is plugged into. */
-  readonly netSocket: (spec: GuestSpec) => string;
+export interface GuestsDependencies extends LaunchParts {
+  /** Whether a handoff of the guest is under way, which has its disks for itself. */
+  readonly isLeaving: (guestId: string) => boolean;
   /** Every QMP line, for evidence; undefined: not wanted. */
   readonly qmpLog: ((spec: GuestSpec, entry: QmpLogEntry) => void) | undefined;
 }
@@ -69,26 +51,36 @@ export interface GuestsDependencies {
 interface GuestEvents {
   /** Anything a view shows has changed. */
   changed: [guestId: string];
-  /** Its QEMU has ended and its files are settled. */
-  ended: [guestId: string];
+}
+
+/** The newest QEMU of a guest here, also after its end. */
+interface Stay {
+  readonly live: LiveGuest;
+  /** Its QEMU has ended and its files are settled; rejects when they could not be. */
+  readonly settled: PromiseWithResolvers<void>;
 }
 
 export class Guests extends EventEmitter<GuestEvents> {
   readonly #parts: GuestsDependencies;
   readonly #live = new Map<string, LiveGuest>();
-  /** Guests whose start or end is under way: no second one may begin. */
-  readonly #busy = new Set<string>();
+  readonly #stays = new Map<string, Stay>();
+  /** QEMUs of an earlier agent that have not answered yet. */
+  readonly #searches = new GuestSearches((guestId) => this.emit('changed', guestId));
+  readonly #turns = new GuestTurns((guestId) => this.emit('changed', guestId));
   /** Ends of guests whose files are being settled. */
   readonly #settling = new Set<Promise<void>>();
-
   readonly #persistence: Persistence;
-  readonly #upkeep: NodeJS.Timeout;
+  readonly #endUpkeep: () => void;
 
   constructor(parts: GuestsDependencies) {
     super();
     this.#parts = parts;
     this.#persistence = new Persistence(parts.files, parts.log);
-    this.#upkeep = setInterval(() => void this.#trimConsoleLogs(), UPKEEP_MS).unref();
+    this.#endUpkeep = keepUp({
+      guests: () => this.allLive(),
+      persistence: this.#persistence,
+      ...parts,
+    });
   }
 
   live(guestId: string): LiveGuest | undefined {
@@ -100,38 +92,59 @@ export class Guests extends EventEmitter<GuestEvents> {
   }
 
   isBusy(guestId: string): boolean {
-    return this.#busy.has(guestId);
+    return this.#turns.isTaken(guestId);
   }
 
-  /** Boots the guest from its disks. @throws SojournError as GuestProcess.start and GuestFiles.prepare */
-  async start(spec: GuestSpec): Promise<LiveGuest> {
-    return this.#exclusively(spec, async () => {
-      const known = this.#parts.store.find(spec.id)?.disks.length ?? 0;
-      const content = spec.abi.disks.length > 0 && known === 0 ? 'new' : 'kept';
-      const live = await this.#launch(spec, content, false);
-      live.phase = { kind: 'running' };
-      this.emit('changed', spec.id);
-      return live;
-    });
+  /** Its QEMU was left running by an earlier agent, and does not answer. */
+  unresponsive(guestId: string): Unresponsive | undefined {
+    return this.#searches.of(guestId)?.unresponsive;
+  }
+
+  /** A QEMU of the guest is here, whether it answers or not. */
+  has(guestId: string): boolean {
+    return this.#live.has(guestId) || this.#searches.of(guestId) !== undefined;
+  }
+
+  /** @throws SojournError `already-running`, `guest-unresponsive`, `guest-busy` */
+  requireStartable(spec: GuestSpec): void {
+    const search = this.#searches.of(spec.id);
+    if (search !== undefined) throw guestUnresponsive(spec, search);
+    if (this.#live.has(spec.id))
+      throw new SojournError({
+        kind: 'conflict',
+        code: 'already-running',
+        message: `${spec.name} is running already`,
+        remedy: `See "sojourn guest show ${spec.name}" for its state`,
+      });
+    this.#turns.requireFree(spec);
+  }
+
+  /**
+   * Boots the guest from its disks; with `fromCopy` from their last copy, if what was written since is gone.
+   * @throws SojournError as `requireStartable` and `launchGuest`
+   */
+  async start(spec: GuestSpec, { fromCopy = false } = {}): Promise<LiveGuest> {
+    const known = this.#parts.store.find(spec.id)?.disks.length ?? 0;
+    const kept = fromCopy ? 'copy' : 'kept';
+    const content = spec.abi.disks.length > 0 && known === 0 ? 'new' : kept;
+    return this.#launch(spec, content, { kind: 'running' });
   }
 
   /** Starts an empty QEMU that waits for a handoff. */
   async startIncoming(spec: GuestSpec): Promise<LiveGuest> {
-    return this.#exclusively(spec, async () => {
-      const live = await this.#launch(spec, 'empty', true);
-      live.phase = { kind: 'incoming' };
-      this.emit('changed', spec.id);
-      return live;
-    });
+    return this.#launch(spec, 'empty', { kind: 'incoming' });
   }
 
-  /** The guest that waited for a handoff runs from now on; what else that means is for `activated`, after the pause. */
-  runs(guestId: string): void {
+  /**
+   * The guest that waited for a handoff is ours: from now on its end is a crash, and its overlays are kept. Called in
+   * the pause, so what else that means is for `activated`.
+   */
+  claimed(guestId: string): void {
     const live = this.#live.get(guestId);
     if (live?.phase.kind === 'incoming') this.#setPhase(live, { kind: 'running' });
   }
 
-  /** The guest that waited for a handoff runs now. */
+  /** The guest that was claimed runs now. */
   activated(guestId: string): void {
     const live = this.#live.get(guestId);
     if (live === undefined) return;
@@ -145,70 +158,86 @@ export class Guests extends EventEmitter<GuestEvents> {
   }
 
   /**
-   * Finds the guest's QEMU again after this agent was restarted. Undefined when it is gone; its overlays are
-   * then brought to disk.
+   * Finds the guest's QEMU again after this agent was restarted: resolves when it answers, or to undefined when it is
+   * gone and its overlays are on disk. One that runs and does not answer is `unresponsive` until then.
+   * @throws SojournError `guest-unresponsive` when this agent ends before
    */
   async adopt(stored: StoredGuest, phase: LivePhase): Promise<LiveGuest | undefined> {
     const { spec } = stored;
-    const found =
-      stored.process === null
-        ? undefined
-        : await GuestProcess.adopt(stored.process, this.#processOptions(spec));
-    if (found !== undefined) {
-      const live = this.#register(spec, found, stored.disks, new Date(stored.since));
-      live.phase = await this.#phaseOf(live, phase);
-      return live;
-    }
-    const strays = await endStrays(spec.id, this.#parts.files.directory(spec));
-    if (strays.length > 0)
-      this.#parts.log.warn({ guest: spec.name, pids: strays }, 'QEMU ended that nobody knew');
-    const crashed = stored.process !== null && stored.intent === 'running';
-    this.#parts.store.put({
-      ...stored,
-      process: null,
-      crash: crashed
-        ? {
-            at: new Date().toISOString(),
-            code: null,
-            signal: null,
-            reason: 'its QEMU ended while the agent was not running',
-          }
-        : stored.crash,
+    const { store, files, log } = this.#parts;
+    return this.#turns.take(spec, async () => {
+      const record = stored.process ?? (await this.#unrecorded(stored, phase));
+      const options = this.#processOptions(spec);
+      const found = record && (await this.#searches.find(spec, record, options));
+      const { id, name: guest } = spec;
+      const now = store.find(id) ?? stored;
+      if (found) {
+        await removePersistRemains(found.qmp).catch((error: unknown) =>
+          log.warn({ guest, reason: errorText(error) }, 'copy of an earlier agent not ended'),
+        );
+        const live = this.#register(spec, found, now.disks, new Date(now.since));
+        live.phase = await phaseOf(live, phase);
+        return live;
+      }
+      const strays = await endStrays(id, files.directory(spec));
+      if (strays.length > 0) log.warn({ guest, pids: strays }, 'QEMU ended that nobody knew');
+      store.put(endedWhileAway(now));
+      await files.persistStopped(spec, now.disks);
+      return undefined;
     });
-    await this.#parts.files.persistStopped(spec, stored.disks);
-    return undefined;
   }
 
-  /** Powers the guest down, or ends it at once, and brings its overlays to disk. */
+  /**
+   * Powers the guest down, or ends it at once, and brings its overlays to disk.
+   * @throws SojournError `guest-unresponsive` unless by force, `guest-busy`, or why the overlays are not on disk
+   */
   async stop(guestId: string, force: boolean): Promise<void> {
+    const search = this.#searches.of(guestId);
+    const stored = this.#parts.store.find(guestId);
+    if (search !== undefined && stored !== undefined) {
+      if (!force) throw guestUnresponsive(stored.spec, search);
+      this.#parts.store.put({ ...stored, intent: 'stopped', crash: null });
+      await search.kill();
+      return this.#turns.free(guestId);
+    }
     const live = this.#live.get(guestId);
     if (live === undefined) return;
-    await this.#exclusively(live.spec, async () => {
-      const stored = this.#parts.store.find(guestId);
+    await this.#turns.take(live.spec, async () => {
       if (stored !== undefined)
         this.#parts.store.put({ ...stored, intent: 'stopped', crash: null });
       this.#setPhase(live, { kind: 'stopping' });
       await this.#persistence.interrupt(guestId);
-      const ended = this.#settled(guestId);
       await live.process.stop(force ? FORCED_STOP_MS : POWER_DOWN_MS);
-      await ended;
+      await this.#stays.get(guestId)?.settled.promise;
     });
   }
 
-  /** Ends the QEMU of a guest that is not ours to run, and removes its files here. */
-  async discard(spec: GuestSpec): Promise<void> {
-    const live = this.#live.get(spec.id);
-    const disks = live?.disks ?? this.#parts.store.find(spec.id)?.disks ?? [];
-    if (live !== undefined) {
-      this.#live.delete(spec.id);
-      await live.process.quit().catch(() => live.process.kill());
-    }
-    await this.#parts.files.remove(spec, disks);
-    const stored = this.#parts.store.find(spec.id);
-    if (stored !== undefined)
-      this.#parts.store.put({ ...stored, intent: 'stopped', process: null, disks: [] });
-    this.emit('ended', spec.id);
-    this.emit('changed', spec.id);
+  /**
+   * Ends the QEMU of a guest that is not ours to run, and removes its files here, when nothing else is under way with
+   * it. `live`: only what that one is, or has left; nothing if the guest has come back since.
+   */
+  async discard(spec: GuestSpec, live?: LiveGuest): Promise<void> {
+    const { id } = spec;
+    if (live === undefined) await this.#searches.of(id)?.kill();
+    await this.#turns.takeNext(spec, async () => {
+      const { store, files } = this.#parts;
+      const stay = this.#stays.get(id);
+      if (live !== undefined && stay?.live !== live) return;
+      const present = this.#live.get(id);
+      const disks = present?.disks ?? store.find(id)?.disks ?? [];
+      if (present !== undefined) {
+        await this.#persistence.interrupt(id);
+        this.#live.delete(id);
+        await present.process.quit().catch(() => present.process.kill());
+      }
+      // Its end may have begun before, and then brings to disk what is void; an error is in the log.
+      await stay?.settled.promise.catch(() => undefined);
+      await files.remove(spec, disks);
+      const stored = store.find(id);
+      if (stored !== undefined)
+        store.put({ ...stored, intent: 'stopped', process: null, disks: [] });
+      this.#stays.delete(id);
+    });
   }
 
   /** Resolves when nothing of this place's own uses the guest's disks: a handoff is about to. */
@@ -231,13 +260,10 @@ export class Guests extends EventEmitter<GuestEvents> {
     this.emit('changed', stored.spec.id);
   }
 
-  /** After a switch that died or stalled, `stop` and `cont` wake the guest's transmit queue again. */
+  /** After a switch that died or stalled. */
   async wakeNetwork(guestId: string): Promise<void> {
     const live = this.#live.get(guestId);
-    if (live === undefined || live.phase.kind !== 'running') return;
-    if ((await this.#statusOf(live)) !== 'running') return;
-    await live.process.qmp.execute('stop');
-    await live.process.qmp.execute('cont');
+    if (live?.phase.kind === 'running') await wakeNetwork(live);
   }
 
   /**
@@ -258,38 +284,38 @@ export class Guests extends EventEmitter<GuestEvents> {
 
   /** Lets go of all processes, which go on. */
   release(): void {
-    clearInterval(this.#upkeep);
+    this.#endUpkeep();
+    this.#searches.giveUp();
     for (const live of this.#live.values()) live.process.release();
     this.#live.clear();
   }
 
-  async #launch(spec: GuestSpec, content: OverlayContent, incoming: boolean): Promise<LiveGuest> {
-    const { store, files, machine } = this.#parts;
-    const { binary } = await machine.qemu();
-    const boot = await bootFiles(spec, content, this.#parts);
-    const disks = await files.prepare(spec, content);
-    const stored = store.find(spec.id);
-    const since = new Date();
-    const record = {
-      spec,
-      intent: incoming ? ('stopped' as const) : ('running' as const),
-      process: null,
+  async #launch(spec: GuestSpec, content: OverlayContent, phase: LivePhase): Promise<LiveGuest> {
+    this.requireStartable(spec);
+    return this.#turns.take(spec, async () => {
+      // One that has just crashed is being brought to disk; where that fails it is started from memory.
+      await this.#stays.get(spec.id)?.settled.promise.catch(() => undefined);
+      const how = { content, incoming: phase.kind === 'incoming' };
+      const options = this.#processOptions(spec);
+      const { process, disks, since } = await launchGuest(spec, how, this.#parts, options);
+      const live = this.#register(spec, process, disks, since);
+      live.phase = phase;
+      return live;
+    });
+  }
+
+  /** A QEMU whose start, or whose record, the end of an earlier agent cut short; only if the guest may run here. */
+  async #unrecorded(stored: StoredGuest, phase: LivePhase): Promise<GuestProcessRecord | null> {
+    const { spec, disks } = stored;
+    if (stored.intent !== 'running' && phase.kind !== 'incoming') return null;
+    const record = await findUnrecorded(spec, {
+      directory: this.#parts.files.directory(spec),
       disks,
-      crash: null,
-      since: since.toISOString(),
-    };
-    store.put({ ...stored, ...record });
-    const runtime = {
-      binary,
-      directory: files.directory(spec),
-      disks,
-      ...boot,
       netSocket: this.#parts.netSocket(spec),
-      incoming,
-    };
-    const process = await GuestProcess.start(spec, runtime, this.#processOptions(spec));
-    store.put({ ...record, process: process.record });
-    return this.#register(spec, process, disks, since);
+      incoming: phase.kind === 'incoming',
+    });
+    if (record !== null) this.#parts.store.put({ ...stored, process: record });
+    return record;
   }
 
   #register(
@@ -298,110 +324,46 @@ export class Guests extends EventEmitter<GuestEvents> {
     disks: readonly DiskRuntime[],
     since: Date,
   ): LiveGuest {
+    const { log } = this.#parts;
     const live: LiveGuest = { spec, process, disks, phase: { kind: 'starting' }, since };
+    const settled = Promise.withResolvers<void>();
+    settled.promise.catch(notSettled(spec, log));
     this.#live.set(spec.id, live);
-    let orderly = false;
-    process.qmp.on('SHUTDOWN', ({ data }) => {
-      // By its own power-down, or because the host ends its programs before it shuts down itself.
-      orderly = data.guest === true || data.reason === 'host-signal';
-    });
-    onOverlayFull(
-      process.qmp,
-      disks,
-      ({ disk, hostFull }) =>
-        this.#setPhase(live, {
-          kind: 'paused',
-          reason: hostFull ? 'disk-error' : 'overlay-limit',
-          detail: hostFull
-            ? `the host has no room left for ${disk}`
-            : `the overlay of ${disk} has reached its limit`,
-        }),
-      (error) => this.#parts.log.warn({ err: error, guest: spec.name }, 'overlay not examined'),
-    );
-    void process.exited.then(({ code, signal }) => {
-      if (this.#live.get(spec.id) !== live) return;
-      const settled = this.#ended(live, orderly, { code: code ?? null, signal: signal ?? null });
-      this.#settling.add(settled);
-      settled
-        .catch((error: unknown) =>
-          this.#parts.log.error(
-            { err: error, guest: spec.name },
-            'files of an ended guest not settled',
-          ),
-        )
-        .finally(() => this.#settling.delete(settled));
+    this.#stays.set(spec.id, { live, settled });
+    watchGuest(live, {
+      log,
+      paused: (phase) => this.#setPhase(live, phase),
+      ended: (exit) => {
+        // One that is discarded is not ours.
+        const end = this.#live.get(spec.id) === live ? this.#ended(live, exit) : Promise.resolve();
+        this.#settling.add(settled.promise);
+        end
+          .then(settled.resolve, settled.reject)
+          .finally(() => this.#settling.delete(settled.promise));
+      },
     });
     return live;
   }
 
-  async #ended(
-    live: LiveGuest,
-    orderly: boolean,
-    exit: { code: number | null; signal: string | null },
-  ): Promise<void> {
+  async #ended(live: LiveGuest, exit: GuestExit): Promise<void> {
     const { spec } = live;
+    const { store, files, log } = this.#parts;
+    const { code, signal, orderly } = exit;
     const asked = orderly || live.phase.kind === 'stopping' || live.phase.kind === 'incoming';
-    this.#parts.log.info({ guest: spec.name, ...exit, asked }, 'QEMU ended');
+    log.info({ guest: spec.name, code, signal, asked }, 'QEMU ended');
     this.#live.delete(spec.id);
-    const stored = this.#parts.store.find(spec.id);
-    const at = new Date().toISOString();
-    if (stored !== undefined)
-      this.#parts.store.put({
-        ...stored,
-        intent: asked ? 'stopped' : stored.intent,
-        process: null,
-        since: at,
-        crash: asked
-          ? null
-          : { at, ...exit, reason: `QEMU ended unexpectedly${describeExit(exit)}` },
-      });
-    if (live.phase.kind !== 'incoming') await this.#parts.files.persistStopped(spec, live.disks);
-    this.emit('ended', spec.id);
-    this.emit('changed', spec.id);
-  }
-
-  /** Resolves when the guest's process has ended and its overlays are on disk. */
-  #settled(guestId: string): Promise<void> {
-    return new Promise((resolve) => {
-      const listener = (ended: string) => {
-        if (ended !== guestId) return;
-        this.off('ended', listener);
-        resolve();
-      };
-      this.on('ended', listener);
-    });
-  }
-
-  async #phaseOf(live: LiveGuest, expected: LivePhase): Promise<LivePhase> {
-    if (expected.kind === 'incoming') return expected;
-    if ((await this.#statusOf(live)) === 'io-error')
-      return {
-        kind: 'paused',
-        reason: 'overlay-limit',
-        detail: 'a disk could not be written; its overlay may have reached its limit',
-      };
-    return expected;
-  }
-
-  async #statusOf(live: LiveGuest): Promise<string> {
-    const query = z.object({ status: z.string() });
-    return (await live.process.qmp.query(query, 'query-status')).status;
+    const stored = store.find(spec.id);
+    if (stored !== undefined) store.put(asked ? ended(stored) : crashed(stored, exit));
+    try {
+      if (live.phase.kind !== 'incoming') await files.persistStopped(spec, live.disks);
+    } finally {
+      this.emit('changed', spec.id);
+    }
   }
 
   #processOptions(spec: GuestSpec): { qmpLog?: (entry: QmpLogEntry) => void } {
     const { qmpLog } = this.#parts;
     return qmpLog === undefined ? {} : { qmpLog: (entry) => qmpLog(spec, entry) };
-  }
-
-  /** Never rejects: a log that cannot be trimmed only grows. */
-  async #trimConsoleLogs(): Promise<void> {
-    for (const { spec } of this.allLive()) {
-      try {
-        await trimConsoleLog(guestPaths(this.#parts.files.directory(spec)).consoleLog);
-      } catch (error) {
-        this.#parts.log.warn({ err: error, guest: spec.name }, 'console log not trimmed');
-      }
-    }
   }
 
   #setPhase(live: LiveGuest, phase: LivePhase): void {
@@ -415,26 +377,4 @@ export class Guests extends EventEmitter<GuestEvents> {
     const result = await correctClock(paths.guestAgentSocket);
     this.#parts.log.debug({ guest: live.spec.name, ...result }, 'guest clock');
   }
-
-  async #exclusively<Result>(spec: GuestSpec, action: () => Promise<Result>): Promise<Result> {
-    if (this.#busy.has(spec.id))
-      throw new SojournError({
-        kind: 'conflict',
-        code: 'guest-busy',
-        message: `Guest ${spec.name} is just being started or stopped`,
-        remedy: 'Try again when that is done',
-      });
-    this.#busy.add(spec.id);
-    this.emit('changed', spec.id);
-    try {
-      return await action();
-    } finally {
-      this.#busy.delete(spec.id);
-    }
-  }
-}
-
-function describeExit(exit: { code: number | null; signal: string | null }): string {
-  if (exit.signal !== null) return ` (${exit.signal})`;
-  return exit.code === null ? '' : ` (exit code ${exit.code})`;
 }

@@ -78,9 +78,9 @@ export function createHandlers(parts: HandlerParts): Handlers {
     'agent.stop': async ({ guests: what }) => ({ guestsLeftRunning: await parts.stop(what) }),
 
     'guest.create': async (request) => viewAgain((await life.create(request)).id),
-    'guest.start': async ({ guest }) => {
+    'guest.start': async ({ guest, fromCopy }) => {
       const stored = find(guest);
-      await life.start(stored);
+      await life.start(stored, fromCopy);
       return viewAgain(stored.spec.id);
     },
     'guest.stop': async ({ guest, force }) => {
@@ -244,6 +244,7 @@ async function viewOf(parts: HandlerParts, stored: StoredGuest): Promise<GuestVi
     ownership,
     live,
     busy: guests.isBusy(spec.id),
+    unresponsive: guests.unresponsive(spec.id),
     departure: departures.find(spec.id),
     arrival: arrivals.find(spec.id),
     home: places.ref(spec.home),

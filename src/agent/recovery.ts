@@ -65,6 +65,9 @@ async function recoverGuest(options: RecoveryOptions, stored: StoredGuest): Prom
   // Before its QEMU answers: its packets do not wait for that.
   if (stored.process !== null) await mapPresent(options, spec, ownership, last);
   const live = await guests.adopt(stored, { kind: arriving ? 'incoming' : 'running' });
+  // Its start was not on record.
+  if (live !== undefined && stored.process === null)
+    await mapPresent(options, spec, ownership, last);
   if (live === undefined && stored.process !== null) await unmapGuest(spec.id, options);
   if (ownership.kind === 'here') registry.locate(spec.home, spec.id, options.self, ownership.epoch);
   if (ownership.kind === 'elsewhere') {

@@ -2,10 +2,10 @@
 import type { DatapathView, GuestState, GuestView, Notice, PlaceRef } from '../api/index.ts';
 import type { Status as DatapathStatus } from '../datapath/index.ts';
 import { migratability } from '../guest/index.ts';
-import type { GuestSpec } from '../guest/spec.ts';
 import type { Arrival } from './arrivals.ts';
 import { idleProgress } from './departure-report.ts';
 import type { Departure } from './departures.ts';
+import type { Unresponsive } from './guest-search.ts';
 import type { LiveGuest } from './guests.ts';
 import type { Ownership } from './ownership.ts';
 import type { StoredGuest } from './state/guest-store.ts';
@@ -15,6 +15,8 @@ export interface GuestFacts {
   readonly ownership: Ownership;
   readonly live: LiveGuest | undefined;
   readonly busy: boolean;
+  /** Its QEMU, when it runs and does not answer. */
+  readonly unresponsive: Unresponsive | undefined;
   readonly departure: Departure | undefined;
   readonly arrival: Arrival | undefined;
   readonly home: PlaceRef;
@@ -27,7 +29,7 @@ export interface GuestFacts {
 export type WhereaboutsState = 'running' | 'paused' | 'stopped' | 'unknown';
 
 export function guestView(facts: GuestFacts): GuestView {
-  const { stored, ownership, home, live } = facts;
+  const { stored, ownership, home } = facts;
   const { spec } = stored;
   const { abi, network } = spec;
   const held = stored.disks.length > 0 || ownership.kind === 'here';
@@ -50,12 +52,12 @@ export function guestView(facts: GuestFacts): GuestView {
         }
       : null,
     createdAt: spec.createdAt,
-    notices: notices(spec, live),
+    notices: notices(facts),
   };
 }
 
 export function guestState(facts: GuestFacts): GuestState {
-  const { stored, ownership, live, departure, arrival, busy } = facts;
+  const { stored, ownership, live, departure, arrival, busy, unresponsive } = facts;
   const since = (at: number) => new Date(at).toISOString();
   if (ownership.kind === 'in-doubt')
     return {
@@ -89,6 +91,11 @@ export function guestState(facts: GuestFacts): GuestState {
       there: facts.elsewhere?.there ?? 'unknown',
     };
   if (live !== undefined) return liveState(live);
+  if (unresponsive !== undefined) {
+    const { pid, detail } = unresponsive;
+    const at = unresponsive.since.toISOString();
+    return { kind: 'paused', since: at, pid, reason: 'unresponsive', detail };
+  }
   if (busy) return { kind: 'starting', since: stored.since };
   if (stored.crash !== null)
     return {
@@ -118,7 +125,7 @@ function liveState(live: LiveGuest): GuestState {
   }
 }
 
-function notices(spec: GuestSpec, live: LiveGuest | undefined): Notice[] {
+function notices({ stored: { spec }, live, unresponsive }: GuestFacts): Notice[] {
   const found: Notice[] = [];
   const { architecture, accelerator } = spec.abi;
   const since = live?.since.toISOString() ?? spec.createdAt;
@@ -138,6 +145,15 @@ function notices(spec: GuestSpec, live: LiveGuest | undefined): Notice[] {
       severity: 'warning',
       text: verdict.obstacle,
       since: spec.createdAt,
+      showAfterMs: 0,
+    });
+  if (unresponsive !== undefined)
+    found.push({
+      code: 'guest-unresponsive',
+      severity: 'error',
+      text: `QEMU (process ${unresponsive.pid}) of this guest runs but does not answer`,
+      remedy: `Wait until it answers again, or end it with "sojourn guest stop ${spec.name} --force"`,
+      since: unresponsive.since.toISOString(),
       showAfterMs: 0,
     });
   if (live?.phase.kind === 'paused')

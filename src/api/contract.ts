@@ -56,7 +56,11 @@ export const contract = {
     }),
     output: view.guestView,
   },
-  'guest.start': { input: z.strictObject({ guest: reference }), output: view.guestView },
+  'guest.start': {
+    /** `fromCopy`: go on from the last copy on disk, if what was written after it is gone. */
+    input: z.strictObject({ guest: reference, fromCopy: z.boolean().default(false) }),
+    output: view.guestView,
+  },
   /** Powers down through the guest's OS; with `force`, at once. */
   'guest.stop': {
     input: z.strictObject({ guest: reference, force: z.boolean().default(false) }),

@@ -95,7 +95,7 @@ export const guestState = z.discriminatedUnion('kind', [
     kind: z.literal('paused'),
     since: time,
     pid: z.int().positive(),
-    reason: z.enum(['overlay-limit', 'user', 'disk-error', 'incoming']),
+    reason: z.enum(['overlay-limit', 'user', 'disk-error', 'incoming', 'unresponsive']),
     detail: z.string().optional(),
   }),
   z.object({ kind: z.literal('stopping'), since: time }),

@@ -34,6 +34,7 @@ const pauseReasons: Readonly<Record<Extract<GuestState, { kind: 'paused' }>['rea
   user: 'on request',
   'disk-error': 'disk error',
   incoming: 'arriving',
+  unresponsive: 'its QEMU does not answer',
 };
 
 export function describeOverlay(overlay: GuestView['overlay']): string {

@@ -99,7 +99,10 @@ function addGuest(program: Command): void {
     .action(async (name: string, options: CreateOptions) => (await load()).create(name, options));
   common(guest.command('start <guest>'))
     .description('start a guest')
-    .action(async (name: string, options: CommonOptions) => (await load()).start(name, options));
+    .option('--from-copy', 'from its last copy on disk, if what it wrote after that is gone')
+    .action(async (name: string, options: CommonOptions & { fromCopy?: boolean }) =>
+      (await load()).start(name, options),
+    );
   common(guest.command('stop <guest>'))
     .description('power a guest down')
     .option('-f, --force', 'at once, as if its plug were pulled')

@@ -61,7 +61,8 @@ describe('guest', () => {
   });
 
   test.each([
-    [['start', 'alpine'], 'guest.start', { guest: 'alpine' }],
+    [['start', 'alpine'], 'guest.start', { guest: 'alpine', fromCopy: false }],
+    [['start', 'alpine', '--from-copy'], 'guest.start', { guest: 'alpine', fromCopy: true }],
     [['stop', 'alpine'], 'guest.stop', { guest: 'alpine', force: false }],
     [['stop', 'alpine', '--force'], 'guest.stop', { guest: 'alpine', force: true }],
     [

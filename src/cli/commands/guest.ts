@@ -41,8 +41,11 @@ export async function create(name: string, options: CreateOptions): Promise<void
   });
 }
 
-export function start(guest: string, options: CommonOptions): Promise<void> {
-  return change(options, (client) => client.call('guest.start', { guest }));
+export function start(
+  guest: string,
+  { fromCopy, ...options }: CommonOptions & { fromCopy?: boolean },
+): Promise<void> {
+  return change(options, (client) => client.call('guest.start', { guest, fromCopy }));
 }
 
 export function stop(guest: string, options: CommonOptions & { force?: boolean }): Promise<void> {
