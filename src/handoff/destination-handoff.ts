@@ -1,8 +1,6 @@
 /** One handoff at the destination at work: carries out the effects of `destination-machine.ts`. */
-import { randomUUID } from 'node:crypto';
-import { uptime } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { QmpError } from '../guest/index.ts';
+import { letRun } from './activation.ts';
 import type { DestinationDeps } from './destination.ts';
 import {
   type DestinationEffect,
@@ -13,11 +11,11 @@ import {
   stepDestination,
 } from './destination-machine.ts';
 import { IncomingQemu } from './incoming-qemu.ts';
-import { type Result, SEAL_VALID_MS } from './messages.ts';
+import type { Result } from './messages.ts';
 import type { ChannelPort, IncomingGuest, IncomingRequest, SessionPort } from './ports.ts';
-import { statusInfo } from './qemu-names.ts';
 import { errorOf, reasonOf } from './reason.ts';
 import type { DestinationRecordType } from './records.ts';
+import { SealValidity } from './seal-validity.ts';
 import type { Reason } from './source-machine.ts';
 
 /** A complete guest without a seal is kept this long, ms: as long as a session can be resumed. */
@@ -32,22 +30,13 @@ const MAKE_WAY_MS = 10_000;
 
 type SealAnswer = Result<'handoff.seal'>;
 
-/**
- * For what must not last longer than it says though this host is asleep: the steady clock (CLOCK_MONOTONIC) stands still
- * then. The uptime counts sleep, but not the time that a virtual machine is stopped; whichever has gone further counts.
- */
-interface Moment {
-  readonly wall: number;
-  readonly uptime: number;
-}
-const hostUptime = () => uptime() * 1000;
-
 export class DestinationHandoff {
   readonly request: IncomingRequest;
   /** Resolves when memory and disks are here; rejects when they will not be. */
   readonly loaded: Promise<void>;
   readonly #deps: DestinationDeps;
   readonly #session: SessionPort | undefined;
+  readonly #validity: SealValidity;
   readonly #prepared = Promise.withResolvers<void>();
   readonly #loaded = Promise.withResolvers<void>();
   readonly #preparing = new AbortController();
@@ -57,8 +46,6 @@ export class DestinationHandoff {
   readonly #stuck = Promise.withResolvers<void>();
   /** The seal that waits for its answer: a place that repeats it has given up on the one before. */
   #sealer: PromiseWithResolvers<SealAnswer> | undefined;
-  /** From when on a seal counts: without a confirmation, or with the last one that was given. */
-  #sealValid: { readonly confirmation: string | null; readonly since: Moment } | undefined;
   #preparation: Promise<unknown> = Promise.resolve();
   /** Why QEMU could not be ended the last time. */
   #obstacle: Reason | undefined;
@@ -75,6 +62,7 @@ export class DestinationHandoff {
     this.#deps = deps;
     this.request = request;
     this.#session = session;
+    this.#validity = new SealValidity(deps.now, deps.uptime);
     this.loaded = this.#loaded.promise;
     this.loaded.catch(() => undefined);
     this.#prepared.promise.catch(() => undefined);
@@ -125,7 +113,10 @@ export class DestinationHandoff {
   }
 
   async seal(confirmation: string | null): Promise<SealAnswer> {
-    if (this.#state.kind === 'loaded' && !this.#counts(confirmation)) return this.#late();
+    if (this.#state.kind === 'loaded' && !this.#validity.counts(confirmation)) {
+      const asked = this.#validity.confirm();
+      return { outcome: 'late', confirmation: asked, reason: null, runningAt: null };
+    }
     if (this.#state.kind === 'discarding' && this.#obstacle !== undefined) {
       throw errorOf(this.#obstacle);
     }
@@ -134,26 +125,6 @@ export class DestinationHandoff {
     this.#sealer = sealer;
     this.#dispatch({ type: 'seal' });
     return sealer.promise;
-  }
-
-  #counts(confirmation: string | null): boolean {
-    const valid = this.#sealValid;
-    const known = confirmation === null || confirmation === valid?.confirmation;
-    if (valid === undefined || !known) return false;
-    const now = this.#moment();
-    const passed = Math.max(now.wall - valid.since.wall, now.uptime - valid.since.uptime);
-    return passed <= SEAL_VALID_MS;
-  }
-
-  #moment(): Moment {
-    const { now, uptime: up = hostUptime } = this.#deps;
-    return { wall: now(), uptime: up() };
-  }
-
-  #late(): SealAnswer {
-    const confirmation = randomUUID();
-    this.#sealValid = { confirmation, since: this.#moment() };
-    return { outcome: 'late', confirmation, reason: null, runningAt: null };
   }
 
   memory(channel: ChannelPort): void {
@@ -230,7 +201,7 @@ export class DestinationHandoff {
       case 'answer-prepared':
         return this.#prepared.resolve();
       case 'answer-loaded':
-        this.#sealValid = { confirmation: null, since: this.#moment() };
+        this.#validity.open();
         return this.#loaded.resolve();
       case 'activate':
         return this.#activate();
@@ -312,21 +283,12 @@ export class DestinationHandoff {
     } catch (error) {
       this.#deps.log.warn({ err: error }, 'the guest is ours, but could not be marked so');
     }
-    let resumed = !this.#watched;
-    const off = guest.qmp.on('RESUME', () => {
-      resumed = true;
-    });
-    try {
-      await guest.qmp.execute('cont');
-      this.#runningAt = this.#deps.now();
-    } catch (error) {
-      // QEMU tells RESUME before the first instruction: an end without it was an end before it.
-      const ran = resumed || !(await this.#provablyPaused(guest, error));
-      this.#dispatch({ type: 'not-activated', ran, reason: reasonOf(error) });
+    const failure = await letRun(guest, this.#watched);
+    if (failure !== undefined) {
+      this.#dispatch({ type: 'not-activated', ...failure });
       return;
-    } finally {
-      off();
     }
+    this.#runningAt = this.#deps.now();
     const moved = this.#moveNetwork(guest);
     this.#dispatch({ type: 'activated' });
     await moved;
@@ -340,17 +302,6 @@ export class DestinationHandoff {
       if (again) return;
       await delay(ACTIVATE_AGAIN_MS, undefined, { ref: false });
       await this.#moveNetwork(guest, true);
-    }
-  }
-
-  async #provablyPaused(guest: IncomingGuest, error: unknown): Promise<boolean> {
-    if (guest.qmp.isClosed) return true;
-    if (!(error instanceof QmpError)) return false;
-    try {
-      return !statusInfo.parse(await guest.qmp.execute('query-status')).running;
-    } catch {
-      // No answer about a living QEMU proves nothing.
-      return guest.qmp.isClosed;
     }
   }
 

@@ -24,7 +24,7 @@ const key = { handoffId, guestId, epoch };
 /** The version of what the channels carry; both ends of a handoff need the same. */
 export const STREAM_VERSION = 1;
 
-/** By the destination's clock, ms. */
+/** By the destination's clocks (`seal-validity.ts`), ms. */
 export const SEAL_VALID_MS = 3_000;
 
 export const messages = {
