@@ -106,7 +106,7 @@ export class Departures {
       const result = await this.#withDirectory(spec, (directory) =>
         runSource({
           ...this.#sourceOptions(spec, departure, ownership.epoch, directory, options.onProgress),
-          guest: { qmp: live.process.qmp, destroyCopy: () => guests.discard(spec) },
+          guest: { qmp: live.process.qmp, destroyCopy: () => guests.discard(spec, live) },
         }),
       );
       await this.#settle(spec, to, result);
@@ -169,7 +169,7 @@ export class Departures {
           guest:
             live === undefined
               ? undefined
-              : { qmp: live.process.qmp, destroyCopy: () => guests.discard(spec) },
+              : { qmp: live.process.qmp, destroyCopy: () => guests.discard(spec, live) },
         }),
       );
       log.info({ guest: spec.name, handoffId, outcome: result?.outcome }, 'handoff recovered');
