@@ -119,6 +119,31 @@ describe('after the seal the destination decides', () => {
     expect(lab.datapath).toContain('reclaim 3');
   }, 30_000);
 
+  test('a refused guest goes on while that cannot be written, and the handoff ends when it is', async () => {
+    lab.link.onCall = (method) => {
+      if (method === 'handoff.seal') lab.incoming?.kill();
+    };
+    lab.link.stall('handoff.seal');
+    const append = lab.sourceJournal.append.bind(lab.sourceJournal);
+    let full = true;
+    lab.sourceJournal.append = async (record) => {
+      if (full && record.type === 'handoff-reclaimed') throw new Error('ENOSPC');
+      await append(record);
+    };
+    let ended = false;
+    const handoff = lab.handOff().finally(() => {
+      ended = true;
+    });
+    while (lab.destinationJournal.types.at(-1) !== 'incoming-refused') await delay(20);
+    lab.link.flow();
+    while (!lab.datapath.includes('reclaim 3') || !(await lab.source.running())) await delay(20);
+    await lab.console.run('echo alive');
+    expect(ended).toBe(false);
+    full = false;
+    expect(await handoff).toMatchObject({ outcome: 'stayed', guest: 'running', epoch: 3 });
+    expect(lab.sourceJournal.types.at(-1)).toBe('handoff-reclaimed');
+  }, 40_000);
+
   test('a lost answer is asked for again, and the guest runs in one place', async () => {
     lab.link.lose('handoff.seal<');
     let asked = 0;
