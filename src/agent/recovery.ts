@@ -90,8 +90,10 @@ async function goOn(
     await departures.recover(spec, last.handoffId, last.peer, last.epoch);
   const now = journal.ownership(spec.id);
   if (now.kind === 'here') await resume(guests.live(spec.id));
+  // One that has arrived waits for its seal; the other place may have sent it.
+  if (arrivals.find(spec.id) !== undefined) return;
   if (now.kind === 'elsewhere') await guests.discard(spec);
-  if (now.kind === 'unknown' && arrivals.find(spec.id) === undefined) await forget(stored);
+  if (now.kind === 'unknown') await forget(stored);
 }
 
 /** The datapath is told what it should know already, so that no packet is lost, also when it is a new one. */
