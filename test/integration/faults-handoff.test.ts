@@ -19,7 +19,8 @@ const CASES: readonly [from: Side, phase: Phase, victim: Victim, end: Side | und
   ['site', 'switchover', 'source datapath', undefined],
   ['site', 'seal', 'destination QEMU', 'site'],
   ['site', 'seal', 'source agent', undefined],
-  ['device', 'seal', 'destination agent', undefined],
+  // To where it has been before: complete there, and waiting for its seal.
+  ['device', 'seal', 'destination agent', 'site'],
   ['site', 'disk', 'destination datapath', undefined],
 ];
 
