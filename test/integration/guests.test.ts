@@ -42,7 +42,10 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  for (const agent of agents.splice(0)) agent.release();
+  for (const agent of agents.splice(0)) {
+    pids.push(...agent.allLive().map((live) => live.process.record.process.pid));
+    agent.release();
+  }
   for (const pid of pids) {
     try {
       process.kill(pid, 'SIGKILL');
