@@ -7,8 +7,8 @@
  *   <tmpfs>/<place>/<id>/diskN.qcow2   overlay in memory; while it exists it is newer than the durable copy
  */
 import { createHash } from 'node:crypto';
-import { access, mkdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, mkdir, rm, rmdir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { SojournError } from '../common/index.ts';
 import {
   copyOverlay,
@@ -152,12 +152,12 @@ export class GuestFiles {
     if (left.length === 0) return;
     if (left.length === all.length)
       await writeCopyRecord(this.#copyRecord(spec), { at: new Date().toISOString(), final: true });
-    for (const overlay of left) await rm(overlay, { force: true });
+    for (const overlay of left) await removeOverlay(spec, overlay);
   }
 
   /** Removes everything of the guest here: it was deleted, or it is another place's now. */
   async remove(spec: GuestSpec, disks: readonly DiskRuntime[]): Promise<void> {
-    for (const { overlayPath } of disks) await rm(overlayPath, { force: true });
+    for (const { overlayPath } of disks) await removeOverlay(spec, overlayPath);
     await rm(this.directory(spec), { recursive: true, force: true });
   }
 
@@ -249,6 +249,22 @@ function overlayOutdated(spec: GuestSpec, at: string): SojournError {
     message: `What ${spec.name} has written since ${at} is gone: it was only in the memory of this host, which has been restarted without a shutdown`,
     remedy: `Go on from the copy of ${at} with "sojourn guest start ${spec.name} --from-copy"; a guest created with --overlay disk survives a power cut`,
   });
+}
+
+/** In memory its folders go with it, as far as nothing else is in them. */
+async function removeOverlay(spec: GuestSpec, path: string): Promise<void> {
+  await rm(path, { force: true });
+  if (spec.overlayStorage === 'disk') return;
+  const guest = dirname(path);
+  for (const folder of [guest, dirname(guest)]) {
+    try {
+      await rmdir(folder);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOTEMPTY' && code !== 'ENOENT') throw error;
+      return;
+    }
+  }
 }
 
 async function exists(path: string): Promise<boolean> {
