@@ -2,9 +2,9 @@
 import { z } from 'zod';
 import { asSojournError, type ErrorKind, SojournError } from './errors.ts';
 
-/** Characters; together well below the smallest cap on a message that carries one (16 KiB). */
-const MAX_MESSAGE = 2000;
-const MAX_REMEDY = 1000;
+/** Characters; as JSON both together stay below 4 KiB, the smallest message that carries an error. */
+const MAX_MESSAGE = 800;
+const MAX_REMEDY = 400;
 
 const kinds = [
   'usage',
