@@ -101,6 +101,11 @@ async function compose(
         .setGuest(anchoredSettings(record, places.self.id))
         .catch((error: unknown) => log.warn({ reason: errorText(error) }, 'mapping not pushed'));
     },
+    freed: (guestId) => {
+      datapath
+        .removeGuest(guestId)
+        .catch((error: unknown) => log.warn({ reason: errorText(error) }, 'mapping not removed'));
+    },
   });
 
   const datapath = new DatapathSupervisor({

@@ -17,6 +17,8 @@ export interface RegistryServiceOptions {
   readonly log: Logger;
   /** A guest anchored here has another place or epoch: the mapping has to follow. */
   readonly moved: (record: HomeRecord) => void;
+  /** A guest of another place has given its addresses back: the mapping has to go. */
+  readonly freed: (guestId: string) => void;
 }
 
 export class RegistryService {
@@ -150,6 +152,7 @@ export class RegistryService {
     });
     peerCalls.handle(session, 'registry.free', async ({ guestId }) => {
       required().free(guestId, session.peer);
+      this.#options.freed(guestId);
       return {};
     });
     peerCalls.handle(session, 'registry.find', async ({ guestId }) => ({
