@@ -168,7 +168,7 @@ export class Arrivals implements GuestHostPort {
 
   /** Asked again when a handoff begins: the preflight is the other place's word, this is ours. */
   async #admit({ spec, epoch, from }: IncomingRequest): Promise<void> {
-    const { journal, guests, departed, places, registry } = this.#options;
+    const { journal, guests, departed, places, registry, store } = this.#options;
     const here = places().self.name;
     // A guest may be on its way back before its copy here is gone.
     if (journal.ownership(spec.id).kind === 'elsewhere')
@@ -210,6 +210,20 @@ export class Arrivals implements GuestHostPort {
           'Only the place that has a guest can hand it over',
         );
     }
+    const { hoa4, hoa6Prefix } = spec.network;
+    const twin = store
+      .list()
+      .find(
+        ({ spec: other }) =>
+          other.id !== spec.id &&
+          (other.network.hoa4 === hoa4 || other.network.hoa6Prefix === hoa6Prefix),
+      );
+    if (twin !== undefined)
+      throw refused(
+        'address-in-use',
+        `${here} knows ${twin.spec.name} by the addresses of ${spec.name}`,
+        `Look with "sojourn guest show ${twin.spec.name}" at ${here} which of the two is right`,
+      );
     const [problem] = await this.#preflight(spec);
     if (problem !== undefined) throw refused(problem.code, problem.message, problem.remedy);
   }
