@@ -43,19 +43,25 @@ export class ErrorsLab implements AsyncDisposable {
   readonly directory: string;
   readonly #agents: LabAgent[] = [];
 
-  private constructor(namespace: Namespace, directory: string) {
+  /** On a tmpfs: overlays in memory. */
+  readonly memory: string;
+
+  private constructor(namespace: Namespace, directory: string, memory: string) {
     this.namespace = namespace;
     this.directory = directory;
+    this.memory = memory;
   }
 
   static async create(): Promise<ErrorsLab> {
     const directory = await mkdtemp(join(tmpdir(), 'sojourn-errors-'));
+    const memory = await mkdtemp('/dev/shm/sojourn-errors-');
     const namespace = await Namespace.create('errors', {
       XDG_CACHE_HOME: join(directory, 'cache'),
+      XDG_RUNTIME_DIR: memory,
       SOJOURN_STATE: undefined,
     });
     await namespace.ip('link set lo up');
-    return new ErrorsLab(namespace, directory);
+    return new ErrorsLab(namespace, directory, memory);
   }
 
   /** An agent that is not started yet. */
@@ -141,7 +147,8 @@ export class ErrorsLab implements AsyncDisposable {
     // Guests and datapaths outlive their agents on purpose.
     for (const pid of this.processes('')) process.kill(pid, 'SIGKILL');
     await this.namespace.close();
-    await rm(this.directory, { recursive: true, force: true });
+    for (const folder of [this.directory, this.memory])
+      await rm(folder, { recursive: true, force: true });
   }
 }
 
@@ -174,6 +181,7 @@ export class LabAgent {
   get environment(): NodeJS.ProcessEnv {
     return {
       XDG_CACHE_HOME: join(this.#lab.directory, 'cache'),
+      XDG_RUNTIME_DIR: this.#lab.memory,
       PATH: `${this.bin}:${process.env.PATH}`,
       ...this.#settings.env,
     };
