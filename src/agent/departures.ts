@@ -45,8 +45,6 @@ export interface Departure {
   readonly to: PlaceRef;
   readonly since: Date;
   progress: ApiProgress;
-  /** The seal is written and not answered. */
-  inDoubt: boolean;
   readonly cancel: AbortController;
   /** What a person decides when the other place does not answer. */
   readonly decision: PromiseWithResolvers<'keep-here' | 'give-up-here'>;
@@ -208,7 +206,6 @@ export class Departures {
       to,
       since,
       progress: idleProgress(since.getTime()),
-      inDoubt: false,
       cancel: new AbortController(),
       decision: Promise.withResolvers(),
       settled: Promise.withResolvers(),
@@ -267,7 +264,6 @@ export class Departures {
         })),
       onProgress: (progress) => {
         departure.progress = toApiProgress(progress, departure.progress);
-        departure.inDoubt = progress.phase === 'in-doubt';
         onProgress(departure.progress);
         this.#options.changed(spec.id);
       },

@@ -1,8 +1,9 @@
 /** Chooses KVM only on proof, and remembers the verdict per host kernel and QEMU version. */
-import { access, constants, mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
+import { access, constants, open, readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { makePrivateDirectory, writeFileAtomically } from '../common/index.ts';
 import { bootKernel } from './kernel-probe.ts';
 import { type QemuCapabilities, versionText } from './probe.ts';
 
@@ -114,8 +115,6 @@ async function readCache(path: string): Promise<AcceleratorVerdict | undefined> 
 }
 
 async function writeCache(path: string, verdict: AcceleratorVerdict): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const partial = `${path}.${process.pid}.partial`;
-  await writeFile(partial, `${JSON.stringify(verdict, undefined, 2)}\n`, { mode: 0o600 });
-  await rename(partial, path);
+  await makePrivateDirectory(dirname(path));
+  await writeFileAtomically(path, `${JSON.stringify(verdict, undefined, 2)}\n`);
 }

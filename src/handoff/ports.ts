@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { GuestSpec } from '../guest/spec.ts';
+import type { CallingSession } from '../transport/index.ts';
 import type { OwnershipRecord } from './records.ts';
 import type { Reason } from './source-machine.ts';
 
@@ -49,21 +50,12 @@ export type ChannelPort = Duplex & {
 };
 
 /** A standing, authenticated session with one peer; it survives TCP connections. */
-export interface SessionPort {
+export interface SessionPort extends CallingSession {
   readonly peer: string;
   /** Smoothed round trip, milliseconds; 0 or undefined while unknown. */
   readonly rttMs: number | undefined;
   openChannel(kind: string, meta: Record<string, unknown>): ChannelPort;
   onChannel(kind: string, handler: (channel: ChannelPort) => void): unknown;
-  call(
-    method: string,
-    params: unknown,
-    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
-  ): Promise<unknown>;
-  handle(
-    method: string,
-    handler: (params: unknown, context: { readonly signal: AbortSignal }) => unknown,
-  ): unknown;
   /** Resolves when the session cannot be resumed any more. */
   readonly closed: Promise<unknown>;
 }
