@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { errorText } from '../common/index.ts';
 import type { GuestSpec } from '../guest/spec.ts';
+import { leftByHandoff } from '../handoff/index.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { DatapathSupervisor } from './datapath-supervisor.ts';
 import type { Departures } from './departures.ts';
@@ -32,9 +33,6 @@ export interface RecoveryOptions {
   readonly forget: (stored: StoredGuest) => Promise<void>;
   readonly log: Logger;
 }
-
-/** Status of a QEMU that neither runs nor waits for a person. */
-const LEFT_STOPPED = new Set(['inmigrate', 'paused', 'prelaunch', 'postmigrate', 'finish-migrate']);
 
 /** One guest that does not answer must not keep the agent from its work: its recovery goes on in the background, ms. */
 const PATIENCE_MS = 10_000;
@@ -123,7 +121,7 @@ async function resume(live: LiveGuest | undefined): Promise<void> {
   if (live === undefined || live.phase.kind !== 'running') return;
   const query = z.object({ status: z.string() });
   const { status } = await live.process.qmp.query(query, 'query-status');
-  if (LEFT_STOPPED.has(status)) await live.process.qmp.execute('cont');
+  if (leftByHandoff.has(status)) await live.process.qmp.execute('cont');
 }
 
 function lastHandoff(records: readonly JournalRecord[]): Beginning | undefined {

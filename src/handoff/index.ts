@@ -22,6 +22,7 @@ export {
   type TimedPhase,
   timedPhase,
 } from './progress.ts';
+export { leftByHandoff } from './qemu-names.ts';
 export {
   type DestinationRecord,
   destinationRecord,

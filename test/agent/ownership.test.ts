@@ -1,21 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type JournalRecord, ownershipOf } from '../../src/agent/ownership.ts';
-
-const guestId = '11111111-1111-4111-8111-111111111111';
-const one = '22222222-2222-4222-8222-222222222222';
-const two = '33333333-3333-4333-8333-333333333333';
-const there = 'b'.repeat(64);
-
-const created: JournalRecord = { type: 'guest-created', guestId, epoch: 1, at: 0 };
-type HandoffType = Extract<JournalRecord, { handoffId: string; epoch: number }>['type'];
-const record = (type: HandoffType, epoch: number, handoffId = one): JournalRecord => ({
-  type,
-  guestId,
-  epoch,
-  handoffId,
-  peer: there,
-  at: 0,
-});
+import { created, guestId, one, record, there, two } from './journal-records.ts';
 
 describe('who owns a guest', () => {
   it.each<[string, JournalRecord[], object]>([

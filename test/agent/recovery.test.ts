@@ -2,12 +2,9 @@ import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { type JournalRecord, ownershipOf } from '../../src/agent/ownership.ts';
 import { type RecoveryOptions, recover } from '../../src/agent/recovery.ts';
+import { created, guestId, one, record, there, two } from './journal-records.ts';
 
-const guestId = '11111111-1111-4111-8111-111111111111';
-const one = '22222222-2222-4222-8222-222222222222';
-const two = '33333333-3333-4333-8333-333333333333';
 const self = 'a'.repeat(64);
-const there = 'b'.repeat(64);
 
 const spec = {
   id: guestId,
@@ -16,16 +13,6 @@ const spec = {
   abi: { mac: '52:54:00:00:00:01' },
   network: {},
 };
-const created: JournalRecord = { type: 'guest-created', guestId, epoch: 1, at: 0 };
-type HandoffType = Extract<JournalRecord, { handoffId: string; epoch: number }>['type'];
-const record = (type: HandoffType, epoch: number, handoffId = one): JournalRecord => ({
-  type,
-  guestId,
-  epoch,
-  handoffId,
-  peer: there,
-  at: 0,
-});
 
 /** What an earlier agent left: its journal, and the guest's QEMU by its `query-status`. */
 interface Left {
