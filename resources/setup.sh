@@ -3,6 +3,7 @@
 #   sh resources/setup.sh         to run agents and guests: npm packages, Node 24, QEMU
 #   sh resources/setup.sh demo    also what `npm run demo` needs: network tools, the demo guest
 #   sh resources/setup.sh test    also what `npm test` needs
+#   sh resources/setup.sh bench   also what `npm run bench` needs
 #   sh resources/setup.sh slow    also what `npm run test:slow` needs: UEFI firmware, a Debian guest
 # Exit 1: something is missing that it may not or cannot install; it has printed what to do.
 set -eu
@@ -10,9 +11,9 @@ export LC_ALL=C
 
 purpose=${1:-none}
 case $purpose in
-  none | demo | test | slow) ;;
+  none | demo | test | bench | slow) ;;
   *)
-    echo "usage: sh resources/setup.sh [none|demo|test|slow]" >&2
+    echo "usage: sh resources/setup.sh [none|demo|test|bench|slow]" >&2
     exit 2
     ;;
 esac

@@ -79,6 +79,7 @@ missing() {
     none) wanted_for='none' ;;
     demo) wanted_for='none demo' ;;
     test) wanted_for='none demo test' ;;
+    bench) wanted_for='none demo test bench' ;;
     *) wanted_for='none demo test slow' ;;
   esac
   echo "$tools" | while IFS='|' read -r tool from debian fedora arch; do
