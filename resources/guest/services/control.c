@@ -4,8 +4,10 @@
  *   report-to                 report to the sender every 50 ms from now on (up to 8 senders are kept)
  *   report-end                stop reporting to the sender
  *   stream-to <count> [<spacing us> [<bytes>]]   numbered datagrams to the sender, 1000 us apart, 64 bytes
- *   dirty <KB/s> [<MiB>]      keep rewriting a working set with random pages; 0 ends it
+ *   dirty <KB/s> [<MiB>]      fill a working set (16 MiB) and keep rewriting random pages of it; 0 ends it
  *   disk <KB/s>               keep writing random data to the disk; 0 ends it
+ *   fill <MiB>                keep so much memory resident, with random content; 0 gives it back
+ *   filled                    ok when what fill and dirty have asked for is filled
  *
  * A report: "report <boot-id> <counter> <records safe on disk> <monotonic ms> <realtime ms>\n"
  * Of a stream: "stream <boot-id> <n, from 1> <monotonic us>\n", filled up with dots.
@@ -28,7 +30,7 @@ static struct waiter control;
 static struct correspondent correspondents[MAX_CORRESPONDENTS];
 static int correspondent_count;
 static uint64_t reports;
-static pid_t dirtier, disk_writer;
+static pid_t dirtier, disk_writer, filler;
 
 ssize_t receive_from(int fd, void *buffer, size_t size, struct correspondent *from) {
   struct iovec data = {buffer, size};
@@ -72,15 +74,21 @@ static void restart(pid_t *child, void (*work)(const void *), const void *order,
   *child = wanted ? run_child(work, order) : 0;
 }
 
+static int is_filled(pid_t child, atomic_int *filled) {
+  return child <= 0 || atomic_load(filled) == child;
+}
+
 void control_child_ended(pid_t pid) {
   if (dirtier == pid) dirtier = 0;
   if (disk_writer == pid) disk_writer = 0;
+  if (filler == pid) filler = 0;
 }
 
 static const char *carry_out(const char *command, const struct correspondent *from) {
   struct stream_order stream = {control.fd, *from, 0, 1000, 64};
   struct dirty_order dirty = {0, 16};
   struct disk_order disk = {0};
+  struct fill_order fill = {0};
   if (!strncmp(command, "report-to", 9)) {
     remember(from);
   } else if (!strncmp(command, "report-end", 10)) {
@@ -96,6 +104,12 @@ static const char *carry_out(const char *command, const struct correspondent *fr
   } else if (sscanf(command, "disk %u", &disk.kb_per_second) > 0) {
     if (disk.kb_per_second > MAX_RATE_KB) return "rate out of range";
     restart(&disk_writer, load_disk, &disk, disk.kb_per_second > 0);
+  } else if (sscanf(command, "fill %u", &fill.mib) > 0) {
+    if (fill.mib > 65536) return "size out of range";
+    restart(&filler, load_fill, &fill, fill.mib > 0);
+  } else if (!strncmp(command, "filled", 6)) {
+    if (!is_filled(dirtier, &shared->dirtier_filled) || !is_filled(filler, &shared->filler_filled))
+      return "not yet";
   } else {
     return "unknown command";
   }

@@ -72,7 +72,8 @@ static uint64_t working_set_pages;
 static int disk_fd;
 
 static void dirty_page(uint64_t number) {
-  fill_page(working_set + number % working_set_pages * (PAGE_BYTES / 8));
+  (void)number;
+  fill_page(working_set + next_random() % working_set_pages * (PAGE_BYTES / 8));
 }
 
 static void write_page(uint64_t number) {
@@ -83,13 +84,28 @@ static void write_page(uint64_t number) {
   if (number % 256 == 255 && fdatasync(disk_fd) < 0) fail("disk load");
 }
 
+/* Memory with random content in every page, so that neither zero pages nor compression make it small. */
+static uint64_t *filled_memory(uint32_t mib, atomic_int *filled) {
+  size_t bytes = (size_t)mib << 20;
+  uint64_t *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) fail("memory load");
+  for (size_t at = 0; at < bytes; at += PAGE_BYTES) fill_page(memory + at / 8);
+  atomic_store(filled, getpid());
+  return memory;
+}
+
 void load_dirty(const void *argument) {
   const struct dirty_order *order = argument;
-  size_t bytes = (size_t)order->working_set_mib << 20;
-  working_set = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (working_set == MAP_FAILED) fail("dirty load");
-  working_set_pages = bytes / PAGE_BYTES;
+  working_set = filled_memory(order->working_set_mib, &shared->dirtier_filled);
+  working_set_pages = ((size_t)order->working_set_mib << 20) / PAGE_BYTES;
   at_rate(order->kb_per_second, dirty_page);
+}
+
+/* Keeps so much memory resident. */
+void load_fill(const void *argument) {
+  const struct fill_order *order = argument;
+  filled_memory(order->mib, &shared->filler_filled);
+  for (;;) pause();
 }
 
 void load_disk(const void *argument) {

@@ -34,9 +34,11 @@ struct correspondent {
   size_t control_length;
 };
 
-/* Shared by the children: how many records are safe on the disk. */
+/* Shared by the children: how many records are safe on the disk; which children have filled their memory. */
 struct shared {
   atomic_uint records;
+  atomic_int dirtier_filled;
+  atomic_int filler_filled;
 };
 
 extern char boot_id[BOOT_ID_LENGTH + 1];
@@ -82,8 +84,12 @@ struct dirty_order {
 struct disk_order {
   uint32_t kb_per_second;
 };
+struct fill_order {
+  uint32_t mib;
+};
 void load_stream(const void *order);
 void load_dirty(const void *order);
 void load_disk(const void *order);
+void load_fill(const void *order);
 
 #endif
