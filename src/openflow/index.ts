@@ -1,0 +1,47 @@
+export type { Action, ActionType, Instruction, InstructionType } from './actions.ts';
+export {
+  CAPABILITY,
+  CONTROLLER_LENGTH,
+  FLOW_FLAG,
+  FRAGMENTS,
+  GROUP,
+  GROUP_CAPABILITY,
+  IPV6_EXTENSION,
+  METER,
+  METER_FLAG,
+  NO_BUFFER,
+  NO_GENERATION,
+  OPENFLOW_VERSION,
+  PORT,
+  PORT_CONFIG,
+  PORT_FEATURE,
+  PORT_STATE,
+  QUEUE_ALL,
+  TABLE,
+  TABLE_CONFIG_DEPRECATED,
+  VLAN,
+} from './constants.ts';
+export {
+  describeError,
+  type ErrorCode,
+  type ErrorType,
+  errorCodes,
+  OpenFlowError,
+  openFlowError,
+} from './errors.ts';
+export {
+  ETH_TYPE,
+  type FieldDefinition,
+  type FieldName,
+  fieldMask,
+  fieldNames,
+  fieldOfNumber,
+  IP_PROTOCOL,
+  oxmField,
+  oxmFields,
+  type Prerequisite,
+} from './fields.ts';
+export type { FieldValue, MaskedValue, Match, UnknownField } from './match.ts';
+export type * from './messages.ts';
+export type * from './multipart.ts';
+export type * from './tables.ts';
