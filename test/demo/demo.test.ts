@@ -7,11 +7,11 @@ import { SojournError } from '../../src/common/index.ts';
 import type { Figures } from './figures.ts';
 import { parseOptions } from './options.ts';
 import { readCapture } from './pcap.ts';
+import { interfaceAddress } from './places.ts';
 import { twinOf } from './qemu-arguments.ts';
 import { switchoverPause } from './qmp-log.ts';
 import { checkRecords } from './records.ts';
 import { complaints, demoResult, table } from './report.ts';
-import { interfaceAddress } from './scenario.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'demo-test-'));
 afterAll(() => rmSync(directory, { recursive: true }));

@@ -12,9 +12,10 @@ import { readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { z } from 'zod';
 import { QmpClient } from '../../src/guest/index.ts';
 import { ADDRESSES, type Lab, type Namespace } from '../lab/index.ts';
-import type { Evidence } from './evidence.ts';
+import type { Evidence, Side } from './evidence.ts';
 import { type Twin, twinOf } from './qemu-arguments.ts';
 
 const execute = promisify(execFile);
@@ -23,6 +24,7 @@ const NBD_PORT = 10809;
 const CONNECT_DEADLINE_MS = 20_000;
 const BOOT_DEADLINE_MS = 60_000;
 const MIGRATION_DEADLINE_MS = 60_000;
+const MIRROR = 'plain-mirror';
 /** What the guest's console says when its services run. */
 const BOOTED = 'demo-services: up';
 
@@ -32,6 +34,18 @@ export interface BaselineOptions {
   /** Command line of the demo guest at the device. */
   readonly argv: readonly string[];
   readonly signal: AbortSignal;
+  /** For the migration, milliseconds. */
+  readonly deadlineMs?: number;
+  /** Folders of the evidence for source and destination. */
+  readonly sides?: readonly [Side, Side];
+}
+
+const migrateInfo = z.looseObject({ ram: z.looseObject({ remaining: z.number() }).optional() });
+const blockJobs = z.array(z.looseObject({ len: z.number(), offset: z.number() }));
+
+/** Where the twins have their sockets and overlays, source and destination. */
+export function twinDirectories(lab: Lab): readonly [string, string] {
+  return [join(lab.memory, 'plain-a'), join(lab.memory, 'plain-b')];
 }
 
 export class PlainMigration {
@@ -43,16 +57,17 @@ export class PlainMigration {
 
   constructor(options: BaselineOptions) {
     this.#options = options;
-    const directory = (name: string) => join(options.lab.memory, name);
+    const [source, destination] = twinDirectories(options.lab);
     const incoming = `tcp:0.0.0.0:${MIGRATION_PORT}`;
-    this.#source = twinOf(options.argv, directory('plain-a'));
-    this.#destination = twinOf(options.argv, directory('plain-b'), incoming);
+    this.#source = twinOf(options.argv, source);
+    this.#destination = twinOf(options.argv, destination, incoming);
   }
 
   /** Starts the twin at the device; resolves when its services run. */
   async boot(): Promise<void> {
     const { lab } = this.#options;
-    this.#sourceQmp = await this.#start(this.#source, lab.device, 'source');
+    const [side] = this.#sides;
+    this.#sourceQmp = await this.#start(this.#source, lab.device, side, 'source');
     const deadline = performance.now() + BOOT_DEADLINE_MS;
     while (!(await contains(this.#source.consoleLog, BOOTED))) {
       this.#options.signal.throwIfAborted();
@@ -64,20 +79,20 @@ export class PlainMigration {
   /** Starts the waiting QEMU at the site. */
   async prepare(): Promise<void> {
     const { lab } = this.#options;
-    this.#destinationQmp = await this.#start(this.#destination, lab.site, 'destination');
+    const [, side] = this.#sides;
+    this.#destinationQmp = await this.#start(this.#destination, lab.site, side, 'destination');
   }
 
-  /** Migrates; notes `baseline-start` and `baseline-end`. */
+  /** Resolves when the twin runs at the site. */
   async migrate(): Promise<void> {
-    const { evidence, signal } = this.#options;
+    const { signal, deadlineMs = MIGRATION_DEADLINE_MS } = this.#options;
     const [source, destination] = [this.#sourceQmp, this.#destinationQmp];
     if (source === undefined || destination === undefined) throw new Error('not prepared');
     const disk = this.#source.disks[0]?.name;
     if (disk === undefined) throw new Error('the guest has no disk');
-    const wait = { timeoutMs: MIGRATION_DEADLINE_MS, signal };
+    const wait = { timeoutMs: deadlineMs, signal };
     const inet = (port: number) => ({ type: 'inet', host: ADDRESSES.site4, port: `${port}` });
 
-    evidence.event('baseline-start');
     await destination.execute('nbd-server-start', {
       addr: { type: 'inet', data: { host: '0.0.0.0', port: `${NBD_PORT}` } },
     });
@@ -96,7 +111,7 @@ export class PlainMigration {
     });
     const mirrored = source.waitFor('BLOCK_JOB_READY', undefined, wait);
     await source.execute('blockdev-mirror', {
-      'job-id': 'plain-mirror',
+      'job-id': MIRROR,
       device: disk,
       target: 'plain-target',
       sync: 'top',
@@ -120,11 +135,20 @@ export class PlainMigration {
     await source.execute('migrate', { uri: `tcp:${ADDRESSES.site4}:${MIGRATION_PORT}` });
     await Promise.race([paused, failed]);
     // A mirror in sync that is "cancelled" ends with an exact copy and reports BLOCK_JOB_COMPLETED.
-    await source.execute('block-job-cancel', { device: 'plain-mirror' });
+    await source.execute('block-job-cancel', { device: MIRROR });
     await Promise.race([ended, failed]);
     await source.execute('migrate-continue', { state: 'pre-switchover' });
     await Promise.race([Promise.all([completed, resumed]), failed]);
-    evidence.event('baseline-end');
+  }
+
+  /** What QEMU says is still to be copied, bytes; memory that the guest never touched counts in full. */
+  async remainingBytes(): Promise<number> {
+    const source = this.#sourceQmp;
+    if (source === undefined) throw new Error('not prepared');
+    const jobs = blockJobs.parse(await source.execute('query-block-jobs'));
+    const { ram } = migrateInfo.parse(await source.execute('query-migrate'));
+    const disk = jobs.reduce((total, { len, offset }) => total + len - offset, 0);
+    return disk + (ram?.remaining ?? this.#source.memoryBytes);
   }
 
   /** Ends both QEMUs. */
@@ -137,7 +161,11 @@ export class PlainMigration {
     }
   }
 
-  async #start(twin: Twin, namespace: Namespace, name: string): Promise<QmpClient> {
+  get #sides(): readonly [Side, Side] {
+    return this.#options.sides ?? ['baseline', 'baseline'];
+  }
+
+  async #start(twin: Twin, namespace: Namespace, side: Side, name: string): Promise<QmpClient> {
     const { evidence } = this.#options;
     mkdirSync(join(twin.consoleLog, '..'), { recursive: true, mode: 0o700 });
     for (const { overlayPath, basePath, limitBytes } of twin.disks) {
@@ -145,10 +173,10 @@ export class PlainMigration {
       await execute('qemu-img', ['create', '-q', '-f', 'qcow2', ...backing, overlayPath]);
       await truncate(overlayPath, limitBytes);
     }
-    evidence.commandLine('baseline', name, twin.argv);
-    const stderr = evidence.path('baseline', `${name}.log`);
+    evidence.commandLine(side, name, twin.argv);
+    const stderr = evidence.path(side, `${name}.log`);
     const process = await namespace.spawn(twin.argv, { stderr });
-    const log = evidence.qmpLog('baseline', name);
+    const log = evidence.qmpLog(side, name);
     const deadline = performance.now() + CONNECT_DEADLINE_MS;
     for (;;) {
       try {

@@ -15,6 +15,7 @@ export interface Twin {
   readonly qmpSocket: string;
   readonly consoleLog: string;
   readonly disks: TwinDisk[];
+  readonly memoryBytes: number;
 }
 
 const node = z.looseObject({
@@ -60,7 +61,14 @@ export function twinOf(argv: readonly string[], directory: string, incoming?: st
     qmpSocket: qmp.replace(original, directory),
     consoleLog: join(directory, 'console.log'),
     disks,
+    memoryBytes: memoryMiB(argv) * 1024 * 1024,
   };
+}
+
+function memoryMiB(argv: readonly string[]): number {
+  const size = argv.map((each) => /^size=(\d+)M$/.exec(each)?.[1]).find(Boolean);
+  if (size === undefined) throw new Error('the command line does not tell the memory');
+  return Number(size);
 }
 
 // What is not rewritten stays as it was, the order of the keys included.

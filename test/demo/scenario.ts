@@ -1,22 +1,18 @@
 /** What happens in the demo, in its order. Everything it starts belongs to the lab and ends with it. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
-import { ADDRESSES, type Lab } from '../lab/index.ts';
+import type { Lab } from '../lab/index.ts';
 import { Probes } from '../lab/probes/index.ts';
 import { readCounters } from './counters.ts';
 import type { Evidence } from './evidence.ts';
 import { LINKS, type LinkName } from './options.ts';
-import { Place } from './place.ts';
+import type { Place } from './place.ts';
+import { commandLine, guestFacts, type Side, showGuest, startPlaces } from './places.ts';
 import { PlainMigration } from './plain-migration.ts';
 import type { GuestFacts } from './report.ts';
 import type { Story } from './story.ts';
 
-export const DEMO_IMAGE = fileURLToPath(
-  new URL('../../.cache/demo-guest/current', import.meta.url),
-);
 const GUEST = 'demo';
 const MEMORY_MIB = 512;
 const RECORDS_PORT = 7002;
@@ -27,8 +23,6 @@ const AFTER_MS = 1500;
 const STAY_MS = 1000;
 const IDLE_SPACING_MS = 50;
 
-type Side = 'device' | 'site';
-
 export interface ScenarioOptions {
   readonly lab: Lab;
   readonly evidence: Evidence;
@@ -37,12 +31,6 @@ export interface ScenarioOptions {
   readonly signal: AbortSignal;
 }
 
-const guestView = z.looseObject({
-  state: z.looseObject({ kind: z.string(), pid: z.int().optional() }),
-  memoryMiB: z.int(),
-  accelerator: z.string(),
-  network: z.looseObject({ hoa4: z.string(), hoa6Prefix: z.string() }),
-});
 const handoffLine = z.looseObject({
   result: z
     .looseObject({ phases: z.array(z.object({ name: z.string(), ms: z.number() })) })
@@ -73,7 +61,7 @@ export class Scenario {
     await story.step('agents', () => this.#startAgents());
     const argv = await story.step('start guest', () => this.#startGuest());
     const plain = new PlainMigration({ ...this.#options, argv, signal });
-    const facts = await this.#guestFacts(argv);
+    const facts = guestFacts(await showGuest(this.#place('device'), GUEST), argv);
     evidence.event('guest', { ...facts });
     const twinBooted = plain.boot().then(() => plain.prepare());
     await story.step('boot', () => this.#awaitGuest(facts));
@@ -86,7 +74,9 @@ export class Scenario {
       story.tell(
         'for comparison, a plain QEMU migration moves a twin of the guest over the same link',
       );
+      evidence.event('baseline-start');
       await plain.migrate();
+      evidence.event('baseline-end');
       await plain.close();
     });
     story.tell('… done; now Sojourn moves the guest itself');
@@ -98,28 +88,8 @@ export class Scenario {
   }
 
   async #startAgents(): Promise<void> {
-    const { lab, evidence, story, signal } = this.#options;
-    const start = async (profile: Side, name: string, flags: readonly string[]) => {
-      const log = evidence.path(profile, 'agent.log');
-      const place = await Place.start({
-        ...{ lab, signal, profile, name, log, flags },
-        namespace: lab[profile],
-      });
-      this.places.set(profile, place);
-      await place.sojourn('image', 'import', DEMO_IMAGE);
-      return place;
-    };
-    const [site, device] = await Promise.all([
-      start('site', 'cloud', [
-        ...['--listen', '0.0.0.0:7420', '--advertise', ADDRESSES.site4, '--tap', 'sojourn0'],
-        ...['--hoa4', ADDRESSES.hoaPrefix4, '--hoa6', ADDRESSES.hoaPrefix6],
-      ]),
-      start('device', 'laptop', []),
-    ]);
-    const made = z
-      .looseObject({ invite: z.string() })
-      .parse(JSON.parse(await site.sojourn('invite')));
-    await device.sojourn('pair', made.invite);
+    const { story } = this.#options;
+    await startPlaces(this.#options, this.places);
     story.tell('the agents of laptop and cloud run and know each other by an invite');
   }
 
@@ -132,16 +102,6 @@ export class Scenario {
     );
     await device.sojourn('guest', 'start', GUEST);
     return this.#noteCommandLine('device', 'start');
-  }
-
-  /** Home addresses as the guest makes them: its IPv6 from its MAC (RFC 4291, appendix A). */
-  async #guestFacts(argv: readonly string[]): Promise<GuestFacts> {
-    const view = await this.#show('device');
-    const mac = /\bmac=([0-9a-f:]{17})/.exec(argv.join(' '))?.[1];
-    if (mac === undefined) throw new Error('the command line of the guest has no MAC');
-    const { accelerator, memoryMiB, network } = view;
-    const hoa6 = interfaceAddress(network.hoa6Prefix, mac);
-    return { accelerator, memoryMiB, hoa4: network.hoa4, hoa6 };
   }
 
   async #awaitGuest({ hoa4, hoa6 }: GuestFacts): Promise<void> {
@@ -209,14 +169,8 @@ export class Scenario {
     this.#options.evidence.counters(label, await readCounters(this.#options.lab, states));
   }
 
-  async #show(side: Side): Promise<z.infer<typeof guestView>> {
-    return guestView.parse(JSON.parse(await this.#place(side).sojourn('guest', 'show', GUEST)));
-  }
-
   async #noteCommandLine(side: Side, name: string): Promise<string[]> {
-    const { pid } = (await this.#show(side)).state;
-    if (pid === undefined) throw new Error(`the guest does not run at ${side}`);
-    const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
+    const argv = await commandLine(this.#place(side), GUEST);
     this.#options.evidence.commandLine(side, name, argv);
     return argv;
   }
@@ -233,13 +187,4 @@ function handoffPhases(output: string): { name: string; ms: number }[] {
     .split('\n')
     .filter((line) => line !== '')
     .flatMap((line) => handoffLine.parse(JSON.parse(line)).result?.phases ?? []);
-}
-
-/** The address with the modified EUI-64 interface identifier of `mac` in a /64 prefix. */
-export function interfaceAddress(prefix: string, mac: string): string {
-  const bytes = mac.split(':').map((byte) => Number.parseInt(byte, 16));
-  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = bytes;
-  const identifier = [((a ^ 2) << 8) | b, (c << 8) | 0xff, 0xfe00 | d, (e << 8) | f];
-  const network = ipaddr.IPv6.parse(prefix.split('/')[0] ?? '').parts.slice(0, 4);
-  return new ipaddr.IPv6([...network, ...identifier]).toString();
 }

@@ -26,6 +26,7 @@ import {
 } from './emulator/index.ts';
 import { RUN_VARIABLE, removeDeadRuns, runDirectory, runMemory, runName } from './leftovers.ts';
 import { endProcess, Namespace } from './namespace.ts';
+import { startTapAdapter } from './tap-adapter.ts';
 
 export const ADDRESSES = {
   device4: '192.168.50.2',
@@ -66,6 +67,7 @@ export class Lab {
   #emulator: ChildProcess | undefined;
   #link: EmulatorClient | undefined;
   #closing: Promise<void> | undefined;
+  #linkAdapter: number | undefined;
 
   private constructor(
     run: string,
@@ -140,6 +142,11 @@ export class Lab {
   get link(): EmulatorClient {
     if (this.#link === undefined) throw new Error('the lab is not built');
     return this.#link;
+  }
+
+  /** The process in the device's namespace that is part of the emulated link, not of the device. */
+  get linkAdapter(): number | undefined {
+    return this.#linkAdapter;
   }
 
   /** Ends everything that runs in the lab and removes it; safe to call again. */
@@ -240,10 +247,13 @@ export class Lab {
   }
 
   async #connectAccessLink(): Promise<void> {
-    await Promise.all([
-      startTapAdapter(this.device, 'wlan0', join(this.directory, 'link-a.sock')),
-      startTapAdapter(this.home, 'lan', join(this.directory, 'link-b.sock')),
+    const cable = (socket: string) =>
+      `server=off,addr.type=unix,addr.path=${join(this.directory, socket)}`;
+    const [atDevice] = await Promise.all([
+      startTapAdapter(this.device, 'wlan0', cable('link-a.sock')),
+      startTapAdapter(this.home, 'lan', cable('link-b.sock')),
     ]);
+    this.#linkAdapter = atDevice.pid;
   }
 
   async #translateAddresses(): Promise<void> {
@@ -278,40 +288,4 @@ function defaultRoutes(gateway4: string, gateway6: string): string[] {
     `route add default via ${gateway4}`,
     `route add default via ${gateway6}`,
   ];
-}
-
-/**
- * Joins TAP `device` of a namespace to the unix socket `socket` by a QEMU without a machine: a hub with
- * two ports and no native code of our own. Resolves when the adapter carries frames.
- */
-async function startTapAdapter(
-  namespace: Namespace,
-  device: string,
-  socket: string,
-): Promise<void> {
-  const adapter = await namespace.spawn(
-    [
-      'qemu-system-x86_64',
-      ...['-M', 'none', '-nodefaults', '-display', 'none', '-monitor', 'none'],
-      ...['-netdev', `tap,id=tap,ifname=${device},script=no,downscript=no,vnet_hdr=off`],
-      ...['-netdev', 'hubport,id=left,hubid=0,netdev=tap'],
-      ...['-netdev', `stream,id=cable,server=off,addr.type=unix,addr.path=${socket}`],
-      ...['-netdev', 'hubport,id=right,hubid=0,netdev=cable'],
-    ],
-    { stderr: 'pipe' },
-  );
-  let complaint = '';
-  adapter.stderr?.on('data', (text) => {
-    complaint += text;
-  });
-  const deadline = performance.now() + 10_000;
-  while (!(await carrier(namespace, device))) {
-    if (adapter.exitCode !== null || performance.now() > deadline)
-      throw new Error(`the TAP adapter of ${device} did not start: ${complaint.trim()}`);
-  }
-}
-
-async function carrier(namespace: Namespace, device: string): Promise<boolean> {
-  const shown = await namespace.run(['ip', '-o', 'link', 'show', 'dev', device]);
-  return shown.includes('LOWER_UP');
 }
