@@ -10,6 +10,7 @@
  */
 import type { FrameType } from './frame.ts';
 import { FrameError, HEADER_BYTES } from './frame.ts';
+import type { SendStamp } from './pacing.ts';
 
 export const Lane = { control: 0, bulk: 1 } as const;
 export type Lane = (typeof Lane)[keyof typeof Lane];
@@ -36,9 +37,8 @@ export interface SentFrame {
   readonly owner: FrameOwner;
   /** Position in the lane; set by `LaneSender.append`. */
   offset: number;
-  /** When it was last handed to a connection, ms, and the lane's `acked` at that time. */
-  sentAt: number;
-  ackedWhenSent: number;
+  /** Of bulk: when it was last handed to a connection. */
+  stamp?: SendStamp;
 }
 
 export class LaneSender {

@@ -27,6 +27,8 @@ export class Transmitter {
   #pacing: Pacing;
   #connection: Connection | undefined;
   #scheduled = false;
+  /** Runs while bulk waits for its turn on the link. */
+  #timer: NodeJS.Timeout | undefined;
   #ackDue = false;
   #ping: Buffer | undefined;
   #pong: Buffer | undefined;
@@ -66,6 +68,7 @@ export class Transmitter {
   }
 
   detach(): void {
+    clearTimeout(this.#timer);
     this.#connection = undefined;
   }
 
@@ -105,9 +108,10 @@ export class Transmitter {
     const now = this.#clock();
     for (const lane of [Lane.control, Lane.bulk]) {
       const sender = this.#lanes[lane];
+      const before = sender.acked;
       const last = sender.acknowledge(received[lane]);
-      if (last === undefined || lane === Lane.control) continue;
-      this.#pacing.acknowledged(sender.acked - last.ackedWhenSent, now - last.sentAt, now);
+      if (last?.stamp === undefined) continue;
+      this.#pacing.acknowledged(sender.acked - before, last.stamp, now);
     }
     this.schedule();
   }
@@ -132,7 +136,7 @@ export class Transmitter {
     connection.cork();
     this.#sendUnnumbered(connection);
     this.#sendLane(connection, Lane.control, MAX_CONTROL_IN_FLIGHT, MAX_QUEUED);
-    this.#sendLane(connection, Lane.bulk, this.#pacing.limit(this.#clock()), MAX_QUEUED_BULK);
+    this.#sendBulk(connection);
     connection.uncork();
   }
 
@@ -156,14 +160,27 @@ export class Transmitter {
     this.#bytes += HEADER_BYTES + payload.length;
   }
 
+  #sendBulk(connection: Connection): void {
+    clearTimeout(this.#timer);
+    const now = this.#clock();
+    const sender = this.#lanes[Lane.bulk];
+    const limit = this.#pacing.limit(now);
+    this.#sendLane(connection, Lane.bulk, limit, MAX_QUEUED_BULK);
+    if (sender.inFlight >= limit || connection.queued >= MAX_QUEUED_BULK) return;
+    const waitMs = this.#pacing.waitMs(now);
+    if (waitMs === 0) this.#pacing.starved();
+    else this.#timer = setTimeout(() => this.flush(), waitMs);
+  }
+
   #sendLane(connection: Connection, lane: Lane, maxInFlight: number, maxQueued: number): void {
     const sender = this.#lanes[lane];
     const ready = this.#ready[lane];
     while (sender.inFlight < maxInFlight && connection.queued < maxQueued) {
+      if (lane === Lane.bulk && this.#pacing.waitMs(this.#clock()) > 0) return;
       const frame = sender.next() ?? this.#nextFrame(lane);
       if (frame === undefined) return;
-      frame.sentAt = this.#clock();
-      frame.ackedWhenSent = sender.acked;
+      if (lane === Lane.bulk)
+        frame.stamp = this.#pacing.sent(HEADER_BYTES + frame.length, this.#clock());
       // Whoever cannot go on without an ACK, or has nothing to go on with, asks for one.
       const pause = ready.size === 0 || sender.inFlight >= maxInFlight;
       connection.send(frame.type, frame.channel, frame.payload, frame.length, frame.offset, pause);
@@ -185,8 +202,6 @@ export class Transmitter {
         channel: channel.id,
         owner: channel,
         offset: 0,
-        sentAt: 0,
-        ackedWhenSent: 0,
       };
       this.#lanes[lane].append(frame);
       return frame;

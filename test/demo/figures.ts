@@ -2,8 +2,8 @@
  * The figures of a run, from its evidence. Definitions:
  *
  * - A handoff lasts from the moment it was asked for (`handoff-start`) to the moment the command returned
- *   (`handoff-end`). From at least 1 s before to at least 1 s after, UDP echoes are 1 ms apart to IPv4 and to
- *   IPv6; ICMP echoes, and the guest's own datagrams, are 1 ms apart, IPv4 and IPv6 in turn.
+ *   (`handoff-end`). From at least 1 s before to at least 1 s after, UDP echoes, ICMP echoes and the guest's
+ *   own datagrams are each 1 ms apart, IPv4 and IPv6 in turn.
  * - blackoutMs: the longest time between two answers that the correspondent got one after the other around
  *   the switchover, that is, overlapping STOP at the old place to 100 ms after RESUME at the new one (QMP).
  *   The worst of UDP and ICMP, IPv4 and IPv6.

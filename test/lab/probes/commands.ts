@@ -17,7 +17,7 @@ export const probeOptions = z.object({
 export type ProbeOptions = z.infer<typeof probeOptions>;
 
 export const datagramCommand = z.discriminatedUnion('command', [
-  /** Milliseconds between two numbered datagrams to each target; 0: none. */
+  /** Milliseconds between two numbered datagrams, to the targets in turn; 0: none. */
   z.object({ command: z.literal('spacing'), ms: z.number().min(0) }),
   /** Whether the guest shall send its numbered datagrams. */
   z.object({ command: z.literal('streams'), on: z.boolean() }),

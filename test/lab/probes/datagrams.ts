@@ -162,6 +162,8 @@ const streams = targets.map((each) => new Streams(directory, each));
 
 let spacingMs = 0;
 let due = 0;
+/** The series whose turn it is. */
+let turn = 0;
 let ticking: NodeJS.Timeout | undefined;
 
 function tick(): void {
@@ -169,7 +171,14 @@ function tick(): void {
   const count = Math.floor((now - due) / spacingMs) + 1;
   if (count <= 0) return;
   due += count * spacingMs;
-  for (const each of series) each.send(count);
+  for (const [index, each] of series.entries()) each.send(turns(count, index));
+  turn = (turn + count) % series.length;
+}
+
+/** How many of the next `count` echoes are for the series `index`. */
+function turns(count: number, index: number): number {
+  const first = (index - turn + series.length) % series.length;
+  return first >= count ? 0 : Math.floor((count - 1 - first) / series.length) + 1;
 }
 
 /** Says `streams ended` when they have. */

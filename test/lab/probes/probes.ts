@@ -70,7 +70,7 @@ export class Probes {
     ]);
   }
 
-  /** Milliseconds between two echo datagrams to each address. */
+  /** Milliseconds between two echo datagrams, to the addresses in turn. */
   spacing(ms: number): void {
     this.#tell({ command: 'spacing', ms });
   }
