@@ -130,16 +130,24 @@ export type ErrorCode<T extends ErrorType> = keyof (typeof errorCodes)[T] & stri
 
 const typeNames = Object.keys(errorCodes) as ErrorType[];
 
+/** `errorType` of an error whose code an experimenter defines. */
+export const EXPERIMENTER_ERROR = 0xffff;
+/** The experimenter number of the ONF, whose extensions of 1.3 name errors that the specification itself lacks. */
+export const ONF = 0x4f4e4600;
+
 /** What the peer is answered with an error message for. */
 export class OpenFlowError extends Error {
   readonly errorType: number;
   readonly code: number;
+  /** With type `EXPERIMENTER_ERROR`: whose code it is. */
+  readonly experimenter: number | undefined;
 
-  constructor(errorType: number, code: number, detail: string) {
+  constructor(errorType: number, code: number, detail: string, experimenter?: number) {
     super(`${describeError(errorType, code)}: ${detail}`);
     this.name = 'OpenFlowError';
     this.errorType = errorType;
     this.code = code;
+    this.experimenter = experimenter;
   }
 }
 
@@ -153,10 +161,18 @@ export function openFlowError<T extends ErrorType>(
   return new OpenFlowError(typeNames.indexOf(type), codes[code] as number, detail);
 }
 
+const onfCodes = { 'duplicate-instruction': 2600, 'set-field-mask': 4250 } as const;
+
+/** An error of the ONF's extensions EXT-260 and EXT-425, which Open vSwitch sends as well. */
+export function onfError(code: keyof typeof onfCodes, detail: string): OpenFlowError {
+  return new OpenFlowError(EXPERIMENTER_ERROR, onfCodes[code], detail, ONF);
+}
+
 /** `bad-request/bad-len`; numbers where there is no name. */
 export function describeError(errorType: number, code: number): string {
   const name = typeNames[errorType];
-  if (name === undefined) return `${errorType === 0xffff ? 'experimenter' : errorType}/${code}`;
+  if (name === undefined)
+    return `${errorType === EXPERIMENTER_ERROR ? 'experimenter' : errorType}/${code}`;
   const codes: Readonly<Record<string, number>> = errorCodes[name];
   return `${name}/${Object.keys(codes)[code] ?? code}`;
 }

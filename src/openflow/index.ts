@@ -1,5 +1,13 @@
 export type { Action, ActionType, Instruction, InstructionType } from './actions.ts';
 export {
+  decodeMessage,
+  type Envelope,
+  encodeMessage,
+  errorMessage,
+  HEADER_BYTES,
+  MAX_MESSAGE_BYTES,
+} from './codec/codec.ts';
+export {
   CAPABILITY,
   CONTROLLER_LENGTH,
   FLOW_FLAG,
@@ -25,8 +33,11 @@ export {
   describeError,
   type ErrorCode,
   type ErrorType,
+  EXPERIMENTER_ERROR,
   errorCodes,
+  ONF,
   OpenFlowError,
+  onfError,
   openFlowError,
 } from './errors.ts';
 export {
@@ -44,4 +55,13 @@ export {
 export type { FieldValue, MaskedValue, Match, UnknownField } from './match.ts';
 export type * from './messages.ts';
 export type * from './multipart.ts';
+export {
+  ASSEMBLY_LIMITS,
+  type AssemblyLimits,
+  encodeReply,
+  encodeRequest,
+  MultipartAssembler,
+} from './multipart-parts.ts';
 export type * from './tables.ts';
+export { formatAction, formatInstruction, formatMatch, formatMessage } from './text.ts';
+export { ourHello, refuseVersion } from './version.ts';

@@ -57,6 +57,8 @@ export interface ErrorMessage {
   readonly type: 'error';
   /** Numbers, as a peer may send what we do not know; `describeError` names them. */
   readonly errorType: number;
+  /** With type `EXPERIMENTER_ERROR`: whose code it is. */
+  readonly experimenter?: number;
   readonly code: number;
   /** The first bytes of the message refused, at least 64 when it had as many; for a failed hello, text. */
   readonly data: Uint8Array;
