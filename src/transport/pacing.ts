@@ -6,7 +6,7 @@
  * 4.1 - 4.3) with the rate samples of draft-cheng-iccrg-delivery-rate-estimation, 3; TCP below still does
  * the congestion control. Pure: time is an argument, in ms; rates are bytes per ms.
  *
- *   startup (rate doubles each round) --- no faster, or a queue ---> drain --- queue gone ---> cruise
+ *   startup (rate grows each round) --- no faster, or a queue ---> drain --- queue gone ---> cruise
  */
 
 /** Before anything is known, and never less; bytes. Queued at 1 Mbit/s: a quarter of a second. */
@@ -14,7 +14,7 @@ export const MIN_IN_FLIGHT = 32 * 1024;
 /** Also the cap of the replay buffer, bytes. */
 export const MAX_IN_FLIGHT = 8 * 1024 * 1024;
 /** Acknowledgements come up to so late, in batches and from a busy event loop, ms. */
-const SLACK_MS = 20;
+const SLACK_MS = 12;
 /** So much goes out whatever the measured rate: after a stall it would take for ever to grow again; bytes. */
 const LEAST_IN_FLIGHT = 16 * 1024;
 /** A late timer may make up for so much, ms of sending. */
@@ -25,19 +25,23 @@ const RATE_MEMORY_MS = 2_000;
 const RTT_MEMORY_MS = 10_000;
 /** The shortest round trip became so many times longer: the packets go another way. */
 const OTHER_PATH = 1.5;
-const STARTUP_GAIN = 2;
+const STARTUP_GAIN = 1.6;
 const DRAIN_GAIN = 0.5;
-/** Cruising looks for more in one round trip, gives back what that queued in the next, and holds. */
-const CRUISE_GAINS = [1.25, 0.75, 1, 1, 1, 1, 1, 1];
-/** Holding while there is a queue: the measured rate is the best of many, and a little too high. */
+/** Cruising, for a round trip at a time: more while nothing queues, less as soon as something does. */
+const PROBE_GAIN = 1.08;
 const YIELD_GAIN = 0.85;
+/** The path became faster when nothing queued for so many phases. */
+const CLEAN_PHASES = 6;
+const FAST_PROBE_GAIN = 1.25;
+/** A queue that is still there after so many round trips of yielding is somebody else's. */
+const FOREIGN_QUEUE_PHASES = 16;
 const SHORTEST_PHASE_MS = 10;
 /** A rate sample after the startup takes at least this long. */
 const WINDOW_MS = 50;
 /** The path is full when it did not get this much faster in so many rounds. */
 const GROWTH = 1.25;
 const FULL_ROUNDS = 3;
-/** ... or when round trips are this much longer than the shortest: a part of it, and ms. */
+/** Something queues when all round trips of a phase are so much longer than the shortest: a part of it, and ms. */
 const QUEUE_PART = 1.1;
 const QUEUE_MS = 5;
 /**
@@ -104,11 +108,12 @@ export class Pacing {
   #bestRate = 0;
   #roundsWithoutGrowth = 0;
   #pathRtt = Number.POSITIVE_INFINITY;
-  #phase = 0;
   #phaseSince = 0;
-  /** Shortest round trip of this phase, and whether that of the last one had a queue in it. */
+  /** Shortest round trip of this phase. */
   #phaseRtt = Number.POSITIVE_INFINITY;
-  #queued = false;
+  /** Phases one after the other in which something queued, or in which nothing did. */
+  #queuedPhases = 0;
+  #cleanPhases = 0;
   #credit = 0;
   #creditAt: number;
   #emptyFrom: number;
@@ -194,7 +199,7 @@ export class Pacing {
     const rtt = this.#rtt.value;
     if (rate === undefined || rtt === undefined) return MIN_IN_FLIGHT;
     if (this.#emptying(now, rtt)) return Math.max(MIN_IN_FLIGHT / 2, rate * rtt * DRAINED);
-    const gain = this.#state === 'startup' ? STARTUP_GAIN : 1.25;
+    const gain = this.#state === 'startup' ? STARTUP_GAIN : QUEUE_PART;
     return Math.min(MAX_IN_FLIGHT, Math.max(MIN_IN_FLIGHT, rate * (gain * rtt + SLACK_MS)));
   }
 
@@ -215,8 +220,10 @@ export class Pacing {
   #gain(): number {
     if (this.#state === 'startup') return STARTUP_GAIN;
     if (this.#state === 'drain') return DRAIN_GAIN;
-    const gain = CRUISE_GAINS[this.#phase] ?? 1;
-    return gain === 1 && this.#queued ? YIELD_GAIN : gain;
+    if (this.#cleanPhases > CLEAN_PHASES) return FAST_PROBE_GAIN;
+    if (this.#cleanPhases > 0) return PROBE_GAIN;
+    const foreign = this.#queuedPhases > FOREIGN_QUEUE_PHASES && this.#queuedPhases % 2 === 0;
+    return foreign ? PROBE_GAIN : YIELD_GAIN;
   }
 
   #step(newest: SendStamp, roundTrip: number, now: number): void {
@@ -224,17 +231,16 @@ export class Pacing {
     const rtt = this.#rtt.value ?? roundTrip;
     if (rtt > this.#pathRtt * OTHER_PATH) this.#restart();
     this.#pathRtt = rtt;
-    if (this.#state === 'startup' && this.#full(newest, roundTrip, rate, rtt))
-      this.#state = 'drain';
-    if (this.#state === 'drain' && this.#inFlight <= rate * rtt) {
-      this.#state = 'cruise';
-      this.#startPhase(2, now);
-    }
     this.#phaseRtt = Math.min(this.#phaseRtt, roundTrip);
-    if (this.#state !== 'cruise') return;
-    if (now - this.#phaseSince < Math.max(rtt, SHORTEST_PHASE_MS)) return;
-    this.#queued = this.#phaseRtt > longestWithoutQueue(rtt, rate);
-    this.#startPhase((this.#phase + 1) % CRUISE_GAINS.length, now);
+    if (now - this.#phaseSince >= Math.max(rtt, SHORTEST_PHASE_MS)) {
+      const queued = this.#phaseRtt > longestWithoutQueue(rtt, rate);
+      this.#queuedPhases = queued ? this.#queuedPhases + 1 : 0;
+      this.#cleanPhases = queued ? 0 : this.#cleanPhases + 1;
+      this.#phaseSince = now;
+      this.#phaseRtt = Number.POSITIVE_INFINITY;
+    }
+    if (this.#state === 'startup' && this.#full(newest, rate)) this.#state = 'drain';
+    if (this.#state === 'drain' && this.#inFlight <= rate * rtt) this.#state = 'cruise';
   }
 
   /** What was taken for a queue is a longer path; nothing is known of it. */
@@ -244,22 +250,16 @@ export class Pacing {
     this.#roundsWithoutGrowth = 0;
   }
 
-  #startPhase(phase: number, now: number): void {
-    this.#phase = phase;
-    this.#phaseSince = now;
-    this.#phaseRtt = Number.POSITIVE_INFINITY;
-  }
-
   /** Whether the path carries no more than is sent already. */
-  #full(newest: SendStamp, roundTrip: number, rate: number, rtt: number): boolean {
+  #full(newest: SendStamp, rate: number): boolean {
+    if (this.#queuedPhases >= 2) return true;
     if (newest.delivered < this.#roundEnd) return false;
     this.#roundEnd = this.#delivered;
     if (rate >= this.#bestRate * GROWTH) {
       this.#bestRate = rate;
       this.#roundsWithoutGrowth = 0;
     } else if (!newest.starved) this.#roundsWithoutGrowth += 1;
-    if (this.#roundsWithoutGrowth >= FULL_ROUNDS) return true;
-    return roundTrip > longestWithoutQueue(rtt, rate);
+    return this.#roundsWithoutGrowth >= FULL_ROUNDS;
   }
 
   #emptying(now: number, rtt: number): boolean {
