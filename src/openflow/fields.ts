@@ -1,8 +1,8 @@
 /**
  * The match fields of class OFPXMC_OPENFLOW_BASIC as a table (OpenFlow 1.3.5, 7.2.3.7, table 12).
  *
- * On the wire (7.2.3.2) a field is `be16 class, field << 1 | hasmask, u8 length`, its value in as many whole
- * bytes as its bits need, and with `hasmask` as many bytes of mask.
+ * On the wire (7.2.3.2) a field is `be16 class, field << 1 | hasmask, u8 length`, its value in whole
+ * bytes, and with `hasmask` as many bytes of mask.
  */
 
 export interface FieldDefinition {
@@ -10,6 +10,8 @@ export interface FieldDefinition {
   readonly oxm: number;
   /** Bits that may be set; the others of its bytes are zero. */
   readonly bits: number;
+  /** On the wire. */
+  readonly bytes: number;
   readonly maskable: boolean;
   /** What the match must hold before it, all of it. */
   readonly requires: readonly Prerequisite[];
@@ -45,10 +47,12 @@ const icmp4 = [...v4, is('ip_proto', IP_PROTOCOL.icmp)];
 const icmp6 = [...v6, is('ip_proto', IP_PROTOCOL.icmp6)];
 const nd = (...types: number[]): Prerequisite[] => [...icmp6, is('icmpv6_type', ...types)];
 
+// Fields of 20 bits take four bytes.
+const bytesOf = (bits: number) => (bits === 20 ? 4 : Math.ceil(bits / 8));
 const exact = (oxm: number, bits: number, requires: readonly Prerequisite[] = []) =>
-  ({ oxm, bits, maskable: false, requires }) as const;
+  ({ oxm, bits, bytes: bytesOf(bits), maskable: false, requires }) as const;
 const masked = (oxm: number, bits: number, requires: readonly Prerequisite[] = []) =>
-  ({ oxm, bits, maskable: true, requires }) as const;
+  ({ oxm, bits, bytes: bytesOf(bits), maskable: true, requires }) as const;
 
 /** In the order of their numbers, which puts every field after those it requires. */
 export const oxmFields = {

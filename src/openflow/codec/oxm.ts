@@ -33,12 +33,8 @@ export type RawField =
     }
   | { readonly known?: undefined; readonly unknown: UnknownField };
 
-export function fieldBytes(name: FieldName): number {
-  return Math.ceil(oxmField(name).bits / 8);
-}
-
 export function oxmHeader(name: FieldName, hasMask: boolean): number {
-  const size = fieldBytes(name) * (hasMask ? 2 : 1);
+  const size = oxmField(name).bytes * (hasMask ? 2 : 1);
   return ((BASIC << 16) | (oxmField(name).oxm << 9) | (hasMask ? 0x100 : 0) | size) >>> 0;
 }
 
@@ -53,7 +49,7 @@ export function readField(from: Reader, lengthError: LengthError): RawField {
   const known = oxmClass === BASIC ? fieldOfNumber(number) : undefined;
   if (known === undefined)
     return { unknown: readUnknown(from, oxmClass, number, hasMask, size, lengthError) };
-  const bytes = fieldBytes(known);
+  const bytes = oxmField(known).bytes;
   if (size !== (hasMask ? 2 * bytes : bytes)) throw lengthError(`${known} of ${size} bytes`);
   const value = from.big(bytes);
   return hasMask ? { known, value, mask: from.big(bytes) & fieldMask(known) } : { known, value };
@@ -81,7 +77,7 @@ function readUnknown(
 }
 
 export function writeField(to: Writer, name: FieldName, value: FieldValue): void {
-  const bytes = fieldBytes(name);
+  const bytes = oxmField(name).bytes;
   const masked = typeof value !== 'bigint';
   to.u32(oxmHeader(name, masked));
   to.big(masked ? value.value : value, bytes);
