@@ -25,11 +25,13 @@ import { registerPeerQuestions } from './peer-questions.ts';
 import { Places } from './places.ts';
 import { recover } from './recovery.ts';
 import { RegistryService } from './registry-service.ts';
+import { Standbys } from './standbys.ts';
 import { openDatabase } from './state/database.ts';
 import { openStateDirectory } from './state/directory.ts';
 import { GuestStore } from './state/guest-store.ts';
 import { StoredInvites } from './state/invite-store.ts';
 import { PeerStore } from './state/peer-store.ts';
+import { StandbyStore } from './state/standby-store.ts';
 import { Whereabouts } from './whereabouts.ts';
 
 export interface Agent {
@@ -84,7 +86,7 @@ async function compose(
     machine,
     log,
     netSocket,
-    isLeaving: (guestId) => departures.find(guestId) !== undefined,
+    isLeaving: (guestId) => departures.occupies(guestId),
     qmpLog: qmpEvidence(state.path, process.env),
   });
   guests.on('changed', changed);
@@ -129,7 +131,14 @@ async function compose(
     log,
     netSocket,
     directory: (spec) => files.directory(spec),
-    departed: (guestId) => departures.find(guestId)?.settled.promise,
+    departed: (guestId) => departures.settled(guestId),
+    armBack: (spec, place) => {
+      standbys
+        .arm(spec, places.ref(place), { whenUnmetered: false, bothWays: true })
+        .catch((error: unknown) =>
+          log.warn({ guest: spec.name, reason: errorText(error) }, 'way back not armed'),
+        );
+    },
     changed,
   });
 
@@ -170,6 +179,10 @@ async function compose(
     netSocket,
     changed,
   });
+  const standbys: Standbys = new Standbys({
+    wishes: new StandbyStore(database),
+    ...{ store, guests, journal, departures, places, log, changes },
+  });
   places.on('connected', (peer) => {
     void registry.tell(peer);
     void departures.tell(peer);
@@ -184,7 +197,7 @@ async function compose(
 
   const life = new GuestLife({
     ...{ store, journal, guests, files, images, machine, places, registry, datapath },
-    ...{ departures, arrivals, netSocket, log },
+    ...{ departures, standbys, arrivals, netSocket, log },
   });
   await machine.qemu().catch((error: unknown) => log.warn({ reason: errorText(error) }, 'no QEMU'));
   /** An agent that does not come to be ready leaves nothing behind that was not there before, and needed by guests. */
@@ -199,6 +212,8 @@ async function compose(
   await datapath.removeOthers();
   await places.start();
   stack.defer(() => places.close());
+  standbys.start();
+  stack.defer(() => standbys.close());
   // The proof of KVM takes seconds where KVM does not work; nobody has to wait for it yet.
   machine
     .verdict()
@@ -212,7 +227,9 @@ async function compose(
   };
   const endAll = async (what: 'keep' | 'stop') => {
     log.info({ guests: what }, 'stopping');
-    for (const { spec } of guests.allLive()) departures.find(spec.id)?.cancel.abort();
+    const calm = departures.cancelAll();
+    await standbys.close();
+    await calm;
     try {
       if (what === 'stop')
         await Promise.all(guests.allLive().map(({ spec }) => guests.stop(spec.id, false)));
@@ -233,7 +250,7 @@ async function compose(
     handlers: createHandlers({
       info,
       ...{ store, journal, guests, files, images, machine, places, registry, datapath },
-      ...{ departures, arrivals, life, changes },
+      ...{ departures, standbys, arrivals, life, changes },
       whereabouts: new Whereabouts(places, registry),
       stop: async (what) => {
         const left = what === 'keep' ? guests.allLive().map(({ spec }) => spec.name) : [];

@@ -35,6 +35,8 @@ export interface Arrival {
   readonly from: PlaceRef;
   readonly since: Date;
   readonly epoch: number;
+  /** It stands by here; nobody has said yet that it comes. */
+  readonly standby: boolean;
 }
 
 export interface ArrivalsOptions {
@@ -51,6 +53,8 @@ export interface ArrivalsOptions {
   readonly directory: (spec: GuestSpec) => string;
   /** The end of the handoff of that guest from here, while one is under way. */
   readonly departed: (guestId: string) => Promise<void> | undefined;
+  /** The guest has come from its standby here, and shall stand by where it was. Never throws. */
+  readonly armBack: (spec: GuestSpec, place: string) => void;
   readonly changed: (guestId: string) => void;
 }
 
@@ -93,7 +97,7 @@ export class Arrivals implements GuestHostPort {
     const { guests, directory } = this.#options;
     const { spec } = stored;
     const live = guests.live(spec.id);
-    this.#arrivals.set(spec.id, this.#arrival(handoffId, from, epoch));
+    this.#arrivals.set(spec.id, this.#arrival({ handoffId, from, epoch, spec }));
     const guest = live && { qmp: live.process.qmp, directory: directory(spec) };
     const outcome = await this.#destination.recover({ handoffId, epoch, from, spec }, guest);
     this.#options.log.info({ guest: spec.name, handoffId, outcome }, 'arrival recovered');
@@ -104,7 +108,7 @@ export class Arrivals implements GuestHostPort {
   async prepareIncoming(request: IncomingRequest, signal: AbortSignal): Promise<IncomingGuest> {
     const { guests, datapath, places, netSocket, directory } = this.#options;
     const { spec, epoch, from, handoffId } = request;
-    this.#arrivals.set(spec.id, this.#arrival(handoffId, from, epoch));
+    this.#arrivals.set(spec.id, this.#arrival(request));
     this.#options.changed(spec.id);
     try {
       const at = { epoch: epoch - 1, self: places().self.id, socket: netSocket(spec), from };
@@ -145,6 +149,7 @@ export class Arrivals implements GuestHostPort {
     if (request.from !== spec.home) registry.locate(spec.home, spec.id, places().self.id, epoch);
     this.#arrivals.delete(spec.id);
     this.#options.changed(spec.id);
+    if (request.armBack) this.#options.armBack(spec, request.from);
   }
 
   async discard(handoffId: string, guestId: string): Promise<void> {
@@ -162,8 +167,9 @@ export class Arrivals implements GuestHostPort {
     this.#options.changed(guestId);
   }
 
-  #arrival(handoffId: string, from: string, epoch: number): Arrival {
-    return { handoffId, from: this.#options.places().ref(from), since: new Date(), epoch };
+  #arrival({ handoffId, from, epoch, standby = false }: IncomingRequest): Arrival {
+    const ref = this.#options.places().ref(from);
+    return { handoffId, from: ref, since: new Date(), epoch, standby };
   }
 
   /** Asked again when a handoff begins: the preflight is the other place's word, this is ours. */

@@ -42,9 +42,17 @@ export function toApiProgress(progress: HandoffProgress, before: ApiProgress): A
   };
 }
 
-/** `trigger`: when it was asked for, ms since 1970. */
-export function summarize(result: HandoffResult, trigger: number): HandoffSummary {
-  const { times, phases } = result;
+/** `trigger`: when it was asked for, ms since 1970; what a standby did before it does not count. */
+export function summarize(
+  result: HandoffResult,
+  { trigger, armed }: { readonly trigger: number; readonly armed: boolean },
+): HandoffSummary {
+  const { times } = result;
+  const phases = result.phases.flatMap((phase) =>
+    (phase.endedAt ?? trigger) < trigger
+      ? []
+      : [{ ...phase, startedAt: Math.max(phase.startedAt, trigger) }],
+  );
   const end = phases.at(-1)?.endedAt ?? Date.now();
   // The destination's clock may differ: its word on when the guest ran is bounded by our own times around it.
   const runningAt = Math.min(
@@ -53,10 +61,10 @@ export function summarize(result: HandoffResult, trigger: number): HandoffSummar
   );
   return {
     handoffId: result.handoffId,
-    kind: 'cold',
+    kind: armed ? 'armed' : 'cold',
     triggerToRunningMs: Math.max(0, runningAt - trigger),
     pauseMs: Math.max(0, runningAt - (times.stoppedAt ?? runningAt)),
-    bytesOnLink: result.bytesOnLink,
+    bytesOnLink: armed ? result.bytesAfterTrigger : result.bytesOnLink,
     epoch: result.epoch,
     phases: phases.map(({ name, startedAt, endedAt }) => ({
       name,

@@ -9,9 +9,12 @@ import { compatibilityProblems } from '../guest/index.ts';
 import type { GuestSpec } from '../guest/spec.ts';
 import {
   type HandoffResult,
+  type Manner,
   recoverSourceHandoff,
   runSource,
   type SourceOptions,
+  type StandbyOptions,
+  type StandbySnapshot,
   tellAborted,
 } from '../handoff/index.ts';
 import type { DatapathSupervisor } from './datapath-supervisor.ts';
@@ -38,9 +41,16 @@ import { unmapGuest } from './unmap.ts';
 const CONNECT_LIMIT_MS = 30_000;
 
 /** Phases of a handoff in which its guest runs here whatever happens. */
-const CALM: ReadonlySet<ApiProgress['phase']> = new Set(['preflight', 'prepare', 'disk', 'memory']);
+const CALM: ReadonlySet<ApiProgress['phase']> = new Set([
+  'preflight',
+  'prepare',
+  'disk',
+  'memory',
+  'armed',
+]);
 
 export interface Departure {
+  readonly guestId: string;
   readonly handoffId: string;
   readonly to: PlaceRef;
   readonly since: Date;
@@ -50,7 +60,31 @@ export interface Departure {
   readonly decision: PromiseWithResolvers<'keep-here' | 'give-up-here'>;
   /** Resolves when it is settled where the guest is. */
   readonly settled: PromiseWithResolvers<void>;
+  /** Present while it stands by, and when it has stood by before it was triggered. */
+  readonly standby: Standing | undefined;
+  onProgress: (progress: ApiProgress) => void;
+  manner: Manner;
 }
+
+/** A departure that waits for its trigger. */
+interface Standing {
+  readonly trigger: AbortController;
+  /** Rejects with why the guest stayed. */
+  readonly outcome: Promise<HandoffResult>;
+  triggeredAt: number | undefined;
+  /** It was armed when it was triggered. */
+  armed: boolean;
+}
+
+export interface StandbyRequest {
+  readonly bothWays: boolean;
+  readonly budget: StandbyOptions['budget'];
+  readonly mayFill: () => boolean;
+  readonly onFresh: (snapshot: StandbySnapshot) => void;
+  readonly onProgress: (progress: ApiProgress) => void;
+}
+
+const CALMLY: Manner = { urgent: false, slowGuest: false };
 
 export interface DeparturesOptions {
   readonly guests: Guests;
@@ -68,6 +102,8 @@ export interface DeparturesOptions {
 export class Departures {
   readonly #options: DeparturesOptions;
   readonly #departures = new Map<string, Departure>();
+  /** Guests of which no standby may begin now, and by how many that is wanted. */
+  readonly #blocked = new Map<string, number>();
   /** Handoffs that a person ended here while the other place was away; it may still wait for their seals. */
   readonly #untold = new Map<string, { peer: string; guestId: string; epoch: number }>();
 
@@ -75,44 +111,192 @@ export class Departures {
     this.#options = options;
   }
 
+  /** The guest is on its way; not while it only stands by. */
   find(guestId: string): Departure | undefined {
-    return this.#departures.get(guestId);
+    const departure = this.#departures.get(guestId);
+    return departure !== undefined && isMoving(departure) ? departure : undefined;
+  }
+
+  /** A handoff has the guest's disks, whether it moves or stands by. */
+  occupies(guestId: string): boolean {
+    return this.#departures.has(guestId);
+  }
+
+  /** The end of what is under way with the guest, if anything is. */
+  settled(guestId: string): Promise<void> | undefined {
+    return this.#departures.get(guestId)?.settled.promise;
   }
 
   /**
-   * Hands a running guest over and returns when it runs there. @throws SojournError why it stayed: `not-running`,
-   * `handoff-under-way`, `not-paired`, `peer-unreachable`, `handoff-*`, or all problems of the preflight
+   * Hands a running guest over and returns when it runs there; from its standby there, if it has one. @throws SojournError why
+   * it stayed: `not-running`, `handoff-under-way`, `not-paired`, `peer-unreachable`, `handoff-*`, or all problems of the preflight
    */
   async start(
     spec: GuestSpec,
     to: PlaceRef,
-    options: { readonly signal: AbortSignal; readonly onProgress: (progress: ApiProgress) => void },
+    options: {
+      readonly signal: AbortSignal;
+      readonly onProgress: (progress: ApiProgress) => void;
+      readonly manner?: Manner;
+    },
   ): Promise<HandoffSummary> {
-    const { guests, journal, places } = this.#options;
     const trigger = Date.now();
     this.#requireMovable(spec, to);
-    const ownership = journal.ownership(spec.id);
-    if (ownership.kind !== 'here') throw notHere(spec);
-    const departure = this.#begin(spec, randomUUID(), to);
+    const standing = this.#departures.get(spec.id);
+    if (standing?.standby !== undefined && standing.to.id === to.id)
+      return this.#trigger(standing, standing.standby, trigger, options);
+    const departure = await this.withoutStandby(spec.id, async () => {
+      this.#requireMovable(spec, to);
+      return this.#begin(spec, randomUUID(), to);
+    });
+    departure.onProgress = options.onProgress;
+    departure.manner = options.manner ?? CALMLY;
     const stop = () => departure.cancel.abort();
     options.signal.addEventListener('abort', stop, { once: true });
     try {
+      const result = await this.#leave(spec, departure, undefined);
+      return summarize(result, { trigger, armed: false });
+    } finally {
+      options.signal.removeEventListener('abort', stop);
+    }
+  }
+
+  /**
+   * Lets the guest stand by at the place until it is handed over there, which is what it resolves to. `signal` ends it, in
+   * good order. @throws SojournError why it does not stand by any more; the guest goes on here
+   */
+  async standBy(
+    spec: GuestSpec,
+    to: PlaceRef,
+    request: StandbyRequest,
+    signal: AbortSignal,
+  ): Promise<HandoffResult> {
+    this.#requireMovable(spec, to);
+    if (this.#departures.has(spec.id) || this.#blocked.has(spec.id)) throw underWay(spec);
+    const outcome = Promise.withResolvers<HandoffResult>();
+    outcome.promise.catch(() => undefined);
+    const standby: Standing = {
+      trigger: new AbortController(),
+      outcome: outcome.promise,
+      triggeredAt: undefined,
+      armed: false,
+    };
+    const departure = this.#begin(spec, randomUUID(), to, standby);
+    departure.onProgress = request.onProgress;
+    const stop = () => {
+      if (!isMoving(departure)) departure.cancel.abort();
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      const result = await this.#leave(spec, departure, {
+        trigger: standby.trigger.signal,
+        budget: request.budget,
+        mayFill: request.mayFill,
+        armBack: request.bothWays,
+        onFresh: request.onFresh,
+      });
+      outcome.resolve(result);
+      return result;
+    } catch (error) {
+      outcome.reject(error);
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  /** No standby of the guest may begin now. */
+  isBlocked(guestId: string): boolean {
+    return this.#blocked.has(guestId);
+  }
+
+  /** Does what a standby would be in the way of: it ends before, and none begins meanwhile. */
+  async withoutStandby<Result>(guestId: string, action: () => Promise<Result>): Promise<Result> {
+    this.#blocked.set(guestId, (this.#blocked.get(guestId) ?? 0) + 1);
+    try {
+      const standing = this.#departures.get(guestId);
+      if (standing !== undefined && !isMoving(standing)) await this.#end(standing);
+      return await action();
+    } finally {
+      const left = (this.#blocked.get(guestId) ?? 1) - 1;
+      if (left === 0) this.#blocked.delete(guestId);
+      else this.#blocked.set(guestId, left);
+      this.#options.changed(guestId);
+    }
+  }
+
+  /** Ends everything that may still be ended, and waits for that; what is past its seal goes on in the background. */
+  async cancelAll(): Promise<void> {
+    const all = [...this.#departures.values()];
+    const calm = all.filter(({ progress }) => CALM.has(progress.phase));
+    for (const { cancel } of all) cancel.abort();
+    await Promise.all(calm.map(({ settled }) => settled.promise));
+  }
+
+  async #trigger(
+    departure: Departure,
+    standby: Standing,
+    at: number,
+    options: {
+      readonly signal: AbortSignal;
+      readonly onProgress: (progress: ApiProgress) => void;
+      readonly manner?: Manner;
+    },
+  ): Promise<HandoffSummary> {
+    const tell = departure.onProgress;
+    departure.onProgress = (progress) => {
+      tell(progress);
+      options.onProgress(progress);
+    };
+    departure.manner = options.manner ?? CALMLY;
+    standby.triggeredAt = at;
+    standby.armed = departure.progress.phase === 'armed';
+    standby.trigger.abort();
+    const stop = () => departure.cancel.abort();
+    options.signal.addEventListener('abort', stop, { once: true });
+    if (options.signal.aborted) stop();
+    this.#options.changed(departure.guestId);
+    try {
+      return summarize(await standby.outcome, { trigger: at, armed: standby.armed });
+    } finally {
+      options.signal.removeEventListener('abort', stop);
+    }
+  }
+
+  async #end(departure: Departure): Promise<void> {
+    departure.cancel.abort();
+    await departure.settled.promise;
+  }
+
+  /** @throws SojournError why the guest stayed */
+  async #leave(
+    spec: GuestSpec,
+    departure: Departure,
+    standby: StandbyOptions | undefined,
+  ): Promise<HandoffResult> {
+    const { guests, journal, places } = this.#options;
+    const { to } = departure;
+    try {
+      const ownership = journal.ownership(spec.id);
+      if (ownership.kind !== 'here') throw notHere(spec);
       await places.connected(to.id, departure.cancel.signal);
       const live = guests.live(spec.id);
       if (live === undefined) throw notRunning(spec);
       await guests.releaseDisks(spec.id);
       const result = await this.#withDirectory(spec, (directory) =>
         runSource({
-          ...this.#sourceOptions(spec, departure, ownership.epoch, directory, options.onProgress),
+          ...this.#sourceOptions(spec, departure, ownership.epoch, directory),
           guest: { qmp: live.process.qmp, destroyCopy: () => guests.discard(spec, live) },
+          ...(standby === undefined ? {} : { standby }),
         }),
       );
       await this.#settle(spec, to, result);
       if (result.outcome === 'stayed') throw stayed(spec, to, result);
-      return summarize(result, trigger);
+      return result;
     } finally {
-      options.signal.removeEventListener('abort', stop);
-      this.#end(spec, departure);
+      this.#departures.delete(spec.id);
+      departure.settled.resolve();
+      this.#options.changed(spec.id);
     }
   }
 
@@ -143,7 +327,7 @@ export class Departures {
 
   /** Cancels the handoff under way; without effect from the seal on. @throws SojournError `no-handoff` */
   cancel(spec: GuestSpec): void {
-    const departure = this.#departures.get(spec.id);
+    const departure = this.find(spec.id);
     if (departure === undefined)
       throw new SojournError({
         kind: 'conflict',
@@ -163,7 +347,7 @@ export class Departures {
       const live = guests.live(spec.id);
       const result = await this.#withDirectory(spec, (directory) =>
         recoverSourceHandoff({
-          ...this.#sourceOptions(spec, departure, epoch, directory, () => undefined),
+          ...this.#sourceOptions(spec, departure, epoch, directory),
           guest:
             live === undefined
               ? undefined
@@ -173,7 +357,9 @@ export class Departures {
       log.info({ guest: spec.name, handoffId, outcome: result?.outcome }, 'handoff recovered');
       if (result !== undefined) await this.#settle(spec, to, result);
     } finally {
-      this.#end(spec, departure);
+      this.#departures.delete(spec.id);
+      departure.settled.resolve();
+      this.#options.changed(spec.id);
     }
   }
 
@@ -186,22 +372,17 @@ export class Departures {
         message: `${spec.name} is at ${to.name} already`,
         remedy: 'Name another place; see "sojourn places"',
       });
-    if (this.#departures.has(spec.id))
-      throw new SojournError({
-        kind: 'conflict',
-        code: 'handoff-under-way',
-        message: `A handoff of ${spec.name} is under way already`,
-        remedy: `Wait until it has ended, or cancel it with "sojourn handoff ${spec.name} --cancel"`,
-      });
+    if (this.find(spec.id) !== undefined) throw underWay(spec);
     const phase = guests.live(spec.id)?.phase.kind;
     if (phase === 'paused')
       throw guestPaused(spec, 'only a running guest can be handed over', 'then try again');
     if (phase !== 'running') throw notRunning(spec);
   }
 
-  #begin(spec: GuestSpec, handoffId: string, to: PlaceRef): Departure {
+  #begin(spec: GuestSpec, handoffId: string, to: PlaceRef, standby?: Standing): Departure {
     const since = new Date();
     const departure: Departure = {
+      guestId: spec.id,
       handoffId,
       to,
       since,
@@ -209,16 +390,13 @@ export class Departures {
       cancel: new AbortController(),
       decision: Promise.withResolvers(),
       settled: Promise.withResolvers(),
+      standby,
+      onProgress: () => undefined,
+      manner: CALMLY,
     };
     this.#departures.set(spec.id, departure);
     this.#options.changed(spec.id);
     return departure;
-  }
-
-  #end(spec: GuestSpec, departure: Departure): void {
-    this.#departures.delete(spec.id);
-    departure.settled.resolve();
-    this.#options.changed(spec.id);
   }
 
   #sourceOptions(
@@ -226,7 +404,6 @@ export class Departures {
     departure: Departure,
     epoch: number,
     directory: string,
-    onProgress: (progress: ApiProgress) => void,
   ): Omit<SourceOptions, 'guest'> {
     const { places, journal, machine, datapath, log } = this.#options;
     const { to, handoffId, cancel } = departure;
@@ -264,11 +441,12 @@ export class Departures {
         })),
       onProgress: (progress) => {
         departure.progress = toApiProgress(progress, departure.progress);
-        onProgress(departure.progress);
+        departure.onProgress(departure.progress);
         this.#options.changed(spec.id);
       },
       signal: cancel.signal,
       decision: departure.decision.promise,
+      manner: () => departure.manner,
       now: Date.now,
       log,
     };
@@ -318,4 +496,17 @@ export class Departures {
 async function untilConnected(places: Places, peer: string, signal: AbortSignal) {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_LIMIT_MS)]);
   return places.connected(peer, limit);
+}
+
+function isMoving({ standby }: Departure): boolean {
+  return standby === undefined || standby.triggeredAt !== undefined;
+}
+
+function underWay(spec: GuestSpec): SojournError {
+  return new SojournError({
+    kind: 'conflict',
+    code: 'handoff-under-way',
+    message: `A handoff of ${spec.name} is under way already`,
+    remedy: `Wait until it has ended, or cancel it with "sojourn handoff ${spec.name} --cancel"`,
+  });
 }

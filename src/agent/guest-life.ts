@@ -22,6 +22,7 @@ import { localSettings } from './mapping.ts';
 import { guestPaused } from './paused.ts';
 import type { Places } from './places.ts';
 import type { RegistryService } from './registry-service.ts';
+import type { Standbys } from './standbys.ts';
 import type { GuestStore, StoredGuest } from './state/guest-store.ts';
 import { unmapGuest } from './unmap.ts';
 
@@ -38,6 +39,7 @@ export interface GuestLifeOptions {
   readonly registry: RegistryService;
   readonly datapath: DatapathSupervisor;
   readonly departures: Departures;
+  readonly standbys: Standbys;
   readonly arrivals: Arrivals;
   readonly log: Logger;
   readonly netSocket: (spec: GuestSpec) => string;
@@ -148,7 +150,7 @@ export class GuestLife {
         'cannot shut itself down',
         `or stop it with "sojourn guest stop ${spec.name} --force"`,
       );
-    await guests.stop(spec.id, force);
+    await this.#options.departures.withoutStandby(spec.id, () => guests.stop(spec.id, force));
     await this.#unmap(spec);
   }
 
@@ -157,11 +159,12 @@ export class GuestLife {
    * @throws SojournError `guest-running`, `guest-elsewhere`, `guest-in-doubt`, `handoff-under-way`
    */
   async delete(stored: StoredGuest, force: boolean): Promise<void> {
-    const { guests, journal, store } = this.#options;
+    const { guests, journal, store, standbys } = this.#options;
     const { spec } = stored;
     const record = { type: 'guest-deleted' as const, guestId: spec.id, at: Date.now() };
     if (force && journal.ownership(spec.id).kind === 'elsewhere') {
       await journal.append(record);
+      await standbys.forget(spec.id);
       await guests.discard(spec);
       store.remove(spec.id);
       await this.#unmap(spec);
@@ -177,9 +180,11 @@ export class GuestLife {
           message: `${spec.name} is running`,
           remedy: `Stop it with "sojourn guest stop ${spec.name}", or delete it with "sojourn guest delete ${spec.name} --force"`,
         });
+      await standbys.forget(spec.id);
       await guests.stop(spec.id, true);
     }
     await journal.append(record);
+    await standbys.forget(spec.id);
     await this.forget(stored);
   }
 
@@ -224,7 +229,9 @@ export class GuestLife {
     const { spec } = stored;
     if (guests.live(spec.id) === undefined && limitBytes < spec.overlayLimitBytes)
       await files.requireLimit(spec, limitBytes);
-    await guests.raiseLimit(stored, limitBytes);
+    await this.#options.departures.withoutStandby(spec.id, () =>
+      guests.raiseLimit(stored, limitBytes),
+    );
   }
 
   /** What an in-doubt guest is, and what each decision would mean. @throws SojournError `not-in-doubt` */

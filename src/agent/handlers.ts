@@ -13,8 +13,10 @@ import {
 } from '../api/index.ts';
 import { SojournError } from '../common/index.ts';
 import { guestPaths } from '../guest/index.ts';
+import type { Manner } from '../handoff/index.ts';
 import { blobsOf, type ImageManifest, type ImageStore } from '../images/index.ts';
 import type { Arrivals } from './arrivals.ts';
+import { auditView } from './audit-view.ts';
 import type { DatapathSupervisor } from './datapath-supervisor.ts';
 import type { Departures } from './departures.ts';
 import type { GuestFiles } from './guest-files.ts';
@@ -25,6 +27,8 @@ import type { Machine } from './machine.ts';
 import { type HandoffSummary, peerCalls, REQUEST_MS } from './peer-messages.ts';
 import type { Places } from './places.ts';
 import type { RegistryService } from './registry-service.ts';
+import { armAndWait } from './standby-wait.ts';
+import type { Standbys } from './standbys.ts';
 import type { GuestStore, StoredGuest } from './state/guest-store.ts';
 import { datapathView, guestView } from './views.ts';
 import type { Whereabouts } from './whereabouts.ts';
@@ -46,6 +50,7 @@ export interface HandlerParts {
   readonly registry: RegistryService;
   readonly datapath: DatapathSupervisor;
   readonly departures: Departures;
+  readonly standbys: Standbys;
   readonly arrivals: Arrivals;
   readonly life: GuestLife;
   readonly whereabouts: Whereabouts;
@@ -129,9 +134,9 @@ export function createHandlers(parts: HandlerParts): Handlers {
     },
     'image.list': async () => (await images.list()).map(imageView),
 
-    'handoff.start': async ({ guest, to }, context) => {
+    'handoff.start': async ({ guest, to, ...manner }, context) => {
       const stored = find(guest);
-      return handOff(parts, stored, places.resolve(to), context);
+      return handOff(parts, stored, { to: places.resolve(to), manner }, context);
     },
     'handoff.cancel': async ({ guest }) => {
       const { spec } = find(guest);
@@ -143,6 +148,27 @@ export function createHandlers(parts: HandlerParts): Handlers {
       } else departures.cancel(spec);
       return { guest: await viewAgain(spec.id) };
     },
+
+    'standby.arm': async ({ guest, at, ...how }, context) => {
+      const { spec } = find(guest);
+      await armAndWait(parts, spec, places.resolve(at), how, context);
+      return viewAgain(spec.id);
+    },
+    'standby.disarm': async ({ guest }) => {
+      const { spec } = find(guest);
+      await parts.standbys.disarm(spec);
+      return viewAgain(spec.id);
+    },
+    'agent.conditions': async ({ metered, onBattery }) => {
+      const { standbys } = parts;
+      const before = standbys.conditions;
+      standbys.conditions = {
+        metered: metered ?? before.metered,
+        onBattery: onBattery ?? before.onBattery,
+      };
+      return standbys.conditions;
+    },
+    'guest.audit': async ({ guest }) => auditView(parts, guest),
 
     'place.list': async () => places.views(),
     'place.invite': async (request) => places.invite(request),
@@ -175,21 +201,27 @@ export function createHandlers(parts: HandlerParts): Handlers {
 async function handOff(
   parts: HandlerParts,
   stored: StoredGuest,
-  to: PlaceRef,
+  { to, manner }: { readonly to: PlaceRef; readonly manner: Manner },
   context: CallContext<'handoff.start'>,
 ): Promise<HandoffResult> {
   const { spec } = stored;
   const { journal, places, departures, whereabouts, arrivals } = parts;
   const guest = { id: spec.id, name: spec.name };
   const ownership = journal.ownership(spec.id);
-  if (ownership.kind !== 'elsewhere') {
+  const standing = arrivals.find(spec.id);
+  const standsHere = standing?.standby === true && ownership.kind === 'unknown';
+  if (ownership.kind !== 'elsewhere' && !standsHere) {
     const summary = await departures.start(spec, to, {
+      manner,
       signal: context.signal,
       onProgress: (progress) => context.emit(progress),
     });
     return { ...withPhases(summary), guest, from: places.self, to };
   }
-  const { place: from } = await whereabouts.of(spec, ownership.place);
+  const from =
+    ownership.kind === 'elsewhere'
+      ? (await whereabouts.of(spec, ownership.place)).place
+      : (standing?.from ?? to);
   if (from.id === to.id || to.id !== places.self.id)
     throw notFromHere(spec.name, from, to, places.self.name);
   const session = await places.connected(from.id, context.signal);
@@ -210,7 +242,7 @@ async function handOff(
     const summary = await peerCalls.call(
       session,
       'guest.request',
-      { guestId: spec.id },
+      { guestId: spec.id, ...manner },
       { timeoutMs: REQUEST_MS },
     );
     return { ...withPhases(summary), guest, from, to };
@@ -247,6 +279,8 @@ async function viewOf(parts: HandlerParts, stored: StoredGuest): Promise<GuestVi
     unresponsive: guests.unresponsive(spec.id),
     departure: departures.find(spec.id),
     arrival: arrivals.find(spec.id),
+    standby: parts.standbys.view(spec.id),
+    here: places.self.name,
     home: places.ref(spec.home),
     overlayBytes: await files.usage(stored.disks),
     place: (id) => places.ref(id),

@@ -28,6 +28,11 @@ export class Journal {
     return this.#byGuest.get(guestId) ?? [];
   }
 
+  /** Ids of all guests that there are records about. */
+  get guests(): readonly string[] {
+    return [...this.#byGuest.keys()];
+  }
+
   ownership(guestId: string): Ownership {
     return ownershipOf(this.of(guestId));
   }

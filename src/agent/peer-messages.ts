@@ -64,7 +64,11 @@ export const peerMessages = {
     result: z.object({ state: z.enum(['running', 'paused', 'stopped', 'unknown']) }),
   },
   'guest.request': {
-    params: z.object({ guestId }),
+    params: z.object({
+      guestId,
+      urgent: z.boolean().default(false),
+      slowGuest: z.boolean().default(false),
+    }),
     /** The asking place sees the guest arrive by itself; an error says why it stayed. */
     result: handoffSummary,
   },

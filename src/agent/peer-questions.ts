@@ -50,9 +50,10 @@ export function registerPeerQuestions(session: Session, parts: PeerQuestionParts
     if (live === undefined) return { state: 'stopped' };
     return { state: live.phase.kind === 'paused' ? 'paused' : 'running' };
   });
-  peerCalls.handle(session, 'guest.request', async ({ guestId }, { signal }) => {
+  peerCalls.handle(session, 'guest.request', async ({ guestId, ...manner }, { signal }) => {
     const { spec } = requireParty(guestId);
-    return departures.start(spec, places.ref(peer), { signal, onProgress: () => undefined });
+    const onProgress = () => undefined;
+    return departures.start(spec, places.ref(peer), { signal, onProgress, manner });
   });
   peerCalls.handle(session, 'guest.cancel-request', async ({ guestId }) => {
     departures.cancel(requireParty(guestId).spec);

@@ -1,5 +1,12 @@
 /** Turns what the agent knows into what the API tells. */
-import type { DatapathView, GuestState, GuestView, Notice, PlaceRef } from '../api/index.ts';
+import type {
+  DatapathView,
+  GuestState,
+  GuestView,
+  Notice,
+  PlaceRef,
+  StandbyView,
+} from '../api/index.ts';
 import type { Status as DatapathStatus } from '../datapath/index.ts';
 import { migratability } from '../guest/index.ts';
 import type { Arrival } from './arrivals.ts';
@@ -19,6 +26,9 @@ export interface GuestFacts {
   readonly unresponsive: Unresponsive | undefined;
   readonly departure: Departure | undefined;
   readonly arrival: Arrival | undefined;
+  readonly standby: StandbyView | null;
+  /** Name of this place. */
+  readonly here: string;
   readonly home: PlaceRef;
   readonly overlayBytes: number;
   readonly place: (id: string) => PlaceRef;
@@ -51,6 +61,8 @@ export function guestView(facts: GuestFacts): GuestView {
           limitBytes: spec.overlayLimitBytes,
         }
       : null,
+    // A wish for a guest that is elsewhere waits for it to come back, and is nobody's business until then.
+    standby: ownership.kind === 'here' ? facts.standby : null,
     createdAt: spec.createdAt,
     notices: notices(facts),
   };
@@ -75,7 +87,14 @@ export function guestState(facts: GuestFacts): GuestState {
       to: departure.to,
       progress: departure.progress,
     };
-  if (arrival !== undefined)
+  if (arrival?.standby && ownership.kind === 'unknown')
+    return {
+      kind: 'elsewhere',
+      since: arrival.since.toISOString(),
+      place: arrival.from,
+      there: 'running',
+    };
+  if (arrival !== undefined && !arrival.standby)
     return {
       kind: 'moving-in',
       since: arrival.since.toISOString(),
@@ -125,8 +144,10 @@ function liveState(live: LiveGuest): GuestState {
   }
 }
 
-function notices({ stored: { spec }, live, unresponsive }: GuestFacts): Notice[] {
-  const found: Notice[] = [];
+function notices(facts: GuestFacts): Notice[] {
+  const { stored, live, unresponsive } = facts;
+  const { spec } = stored;
+  const found: Notice[] = standbyNotices(facts);
   const { architecture, accelerator } = spec.abi;
   const since = live?.since.toISOString() ?? spec.createdAt;
   if (accelerator === 'tcg')
@@ -166,6 +187,42 @@ function notices({ stored: { spec }, live, unresponsive }: GuestFacts): Notice[]
           ? `Give it more room with "sojourn guest limit ${spec.name} SIZE"; it then goes on where it was`
           : 'Free some room on this host, then run "sojourn guest limit" with the present limit',
       since,
+      showAfterMs: 0,
+    });
+  return found;
+}
+
+/** A problem of a standby is told when it has lasted, ms: most of them end by themselves. */
+const STANDBY_PROBLEM_AFTER_MS = 20_000;
+
+function standbyNotices({ stored, ownership, standby, arrival, ...facts }: GuestFacts): Notice[] {
+  const { name } = stored.spec;
+  const found: Notice[] = [];
+  if (ownership.kind === 'here' && standby !== null && standby.reasonCode !== undefined)
+    found.push({
+      code: `standby-${standby.reasonCode}`,
+      severity: standby.state === 'unavailable' ? 'warning' : 'info',
+      text: `${name} does not stand by at ${standby.place.name}: ${standby.reason}`,
+      ...(standby.remedy === undefined ? {} : { remedy: standby.remedy }),
+      since: standby.since,
+      showAfterMs: STANDBY_PROBLEM_AFTER_MS,
+    });
+  if (arrival?.standby)
+    found.push({
+      code: 'stands-by-here',
+      severity: 'info',
+      text: `${name} of ${arrival.from.name} stands by here and has its memory reserved`,
+      since: arrival.since.toISOString(),
+      showAfterMs: 0,
+    });
+  const { elsewhere } = facts;
+  if (ownership.kind === 'elsewhere' && elsewhere?.there === 'running')
+    found.push({
+      code: 'return-offered',
+      severity: 'info',
+      text: `${name} runs on ${elsewhere.place.name}`,
+      remedy: `Bring it back with "sojourn handoff ${name} --to ${facts.here}"`,
+      since: new Date(ownership.since).toISOString(),
       showAfterMs: 0,
     });
   return found;

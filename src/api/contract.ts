@@ -106,7 +106,14 @@ export const contract = {
 
   /** Goes on when the caller disappears; cancelling it, or `handoff.cancel`, works before the seal. */
   'handoff.start': {
-    input: z.strictObject({ guest: reference, to: reference }),
+    input: z.strictObject({
+      guest: reference,
+      to: reference,
+      /** Switch over at once, however long that pauses the guest. */
+      urgent: z.boolean().default(false),
+      /** A guest that changes more than the link carries may be slowed down, step by step. */
+      slowGuest: z.boolean().default(false),
+    }),
     item: view.handoffProgress,
     output: view.handoffResult,
     onDisconnect: 'continue',
@@ -114,6 +121,43 @@ export const contract = {
   'handoff.cancel': {
     input: z.strictObject({ guest: reference }),
     output: z.object({ guest: view.guestView }),
+  },
+
+  /**
+   * Keeps an almost finished handoff of the guest at a place, from now on and until `standby.disarm`, whatever comes
+   * between. With `wait` the answer comes when it is armed, and items until then; leaving does not end it.
+   */
+  'standby.arm': {
+    input: z.strictObject({
+      guest: reference,
+      at: reference,
+      wait: z.boolean().default(false),
+      /** The first fill waits for a network that is not metered. */
+      whenUnmetered: z.boolean().default(false),
+      /** When the guest has moved it shall stand by at the place that it left. */
+      bothWays: z.boolean().default(true),
+    }),
+    item: view.standbyView,
+    output: view.guestView,
+    onDisconnect: 'cancel',
+  },
+  'standby.disarm': { input: z.strictObject({ guest: reference }), output: view.guestView },
+
+  /** What the agent cannot find out about its host by itself; what is left out stays as it was. */
+  'agent.conditions': {
+    input: z.strictObject({ metered: z.boolean().optional(), onBattery: z.boolean().optional() }),
+    output: z.object({ metered: z.boolean(), onBattery: z.boolean() }),
+  },
+
+  /** Who owned guests, when, and under which epoch, by the journal of this place; oldest first. */
+  'guest.audit': {
+    input: z.strictObject({ guest: reference.optional() }),
+    output: z.object({
+      place: view.placeRef,
+      entries: z.array(view.auditEntry),
+      /** What contradicts "one owner at a time"; empty unless the journal was tampered with. */
+      problems: z.array(z.string()),
+    }),
   },
 
   'place.list': { input: nothing, output: z.array(view.placeView) },

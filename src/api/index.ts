@@ -19,6 +19,7 @@ export { apiSocketPath, stateDirectory } from './socket-path.ts';
 export { programVersion } from './version.ts';
 export type {
   AgentInfo,
+  AuditEntry,
   DatapathView,
   GuestState,
   GuestView,
@@ -30,5 +31,6 @@ export type {
   PlaceRef,
   PlaceView,
   RecoverAction,
+  StandbyView,
   Status,
 } from './views.ts';

@@ -139,6 +139,54 @@ export const guestState = z.discriminatedUnion('kind', [
   }),
 ]);
 
+/** What keeps an almost finished handoff of a guest standing at another place (`arm`). */
+export const standbyView = z.object({
+  place: placeRef,
+  /**
+   * `filling`: what the guest is goes there for the first time; `armed`: only the residue is left to cross; `waiting`: for
+   * something that is expected to come; `unavailable`: it failed, and is tried again by itself.
+   */
+  state: z.enum(['filling', 'armed', 'waiting', 'unavailable']),
+  /** Why it waits or failed, without a trailing full stop; also while armed, when something hinders it. */
+  reason: z.string().optional(),
+  /** Stable, for `reason`. */
+  reasonCode: z.string().optional(),
+  remedy: z.string().optional(),
+  /** Of the first fill. */
+  progress: handoffProgress.optional(),
+  /** What has changed since it was last sent, bytes of memory and disk; null while nothing is known. */
+  residueBytes: count.nullable(),
+  /** The same after compression. */
+  residueBytesOnLink: count.nullable(),
+  /** What the guest changes, after repeated changes of a page are counted once a pass. */
+  dirtyBytesPerSecond: milliseconds.nullable(),
+  /** Age of the copy over there. */
+  freshMs: milliseconds.nullable(),
+  /** What keeping it fresh costs the link, after compression. */
+  upkeepBytesPerSecond: milliseconds.nullable(),
+  /** From the request to the guest running there, at what the link carries now; null while nothing honest can be said. */
+  estimateMs: milliseconds.nullable(),
+  /** Since when it is in this state. */
+  since: time,
+  whenUnmetered: z.boolean(),
+  /** Whether the guest shall stand by at the old place when it has moved. */
+  bothWays: z.boolean(),
+});
+
+/** One time of a guest at a place, from the journal of the place that answers. */
+export const auditEntry = z.object({
+  guest: z.object({ id: guestId, name: z.string() }),
+  epoch: count,
+  /** Who may run the guest from then on; null when nobody, since it was deleted. */
+  owner: placeRef.nullable(),
+  from: time,
+  /** Null while it lasts. */
+  until: time.nullable(),
+  /** What made it so: the record of the journal. */
+  record: z.string(),
+  handoffId: z.uuid().nullable(),
+});
+
 export const overlayView = z.object({
   storage: z.enum(['memory', 'disk']),
   usedBytes: count,
@@ -160,6 +208,8 @@ export const guestView = z.object({
   home: placeRef,
   /** Null where this place holds no overlay of it. */
   overlay: overlayView.nullable(),
+  /** Null unless somebody wants the guest to stand by somewhere. */
+  standby: standbyView.nullable(),
   createdAt: time,
   notices: z.array(notice),
 });
@@ -240,6 +290,8 @@ export type HandoffResult = z.output<typeof handoffResult>;
 export type RecoverAction = z.output<typeof recoverAction>;
 export type GuestState = z.output<typeof guestState>;
 export type GuestView = z.output<typeof guestView>;
+export type StandbyView = z.output<typeof standbyView>;
+export type AuditEntry = z.output<typeof auditEntry>;
 export type ImageView = z.output<typeof imageView>;
 export type AgentInfo = z.output<typeof agentInfo>;
 export type DatapathView = z.output<typeof datapathView>;

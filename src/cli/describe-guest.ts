@@ -1,4 +1,4 @@
-import type { GuestState, GuestView, HandoffProgress } from '../api/index.ts';
+import type { GuestState, GuestView, HandoffProgress, StandbyView } from '../api/index.ts';
 import { formatBytes, formatDuration, formatRate } from './units.ts';
 
 /** A guest's state in a few words. */
@@ -64,11 +64,46 @@ export function describeGuest(guest: GuestView): string {
     ['processors', String(guest.vcpus)],
     ['accelerator', `${guest.accelerator} (${guest.machine})`],
     ['overlay', describeOverlay(guest.overlay)],
+    ...(guest.standby === null
+      ? []
+      : [['standby', describeStandby(guest.standby)] satisfies [string, string]]),
     ['owner epoch', String(guest.epoch)],
     ['created', guest.createdAt],
   );
   const width = Math.max(...lines.map(([label]) => label.length));
   return lines.map(([label, value]) => `${label.padEnd(width)}  ${value}`).join('\n');
+}
+
+/** `armed at cloud: about 240 ms to go on there, 14.0 kB still to cross (152 kB), 0.8 s old, upkeep 3.0 kB/s`. */
+export function describeStandby(standby: StandbyView | null): string {
+  if (standby === null) return '-';
+  const { place, state, reason, progress, residueBytes, residueBytesOnLink } = standby;
+  const { freshMs, upkeepBytesPerSecond, dirtyBytesPerSecond, estimateMs } = standby;
+  const parts: string[] = [];
+  if (reason !== undefined) parts.push(reason);
+  if (state === 'filling' && progress !== undefined) parts.push(describeProgress(progress));
+  if (state === 'armed') {
+    if (estimateMs !== null) parts.push(`about ${formatDuration(estimateMs)} to go on there`);
+    if (residueBytes !== null && residueBytesOnLink !== null)
+      parts.push(
+        `${formatBytes(residueBytesOnLink)} still to cross (${formatBytes(residueBytes)} before compression)`,
+      );
+    if (freshMs !== null) parts.push(`${formatDuration(freshMs)} old`);
+    if (dirtyBytesPerSecond !== null) parts.push(`changes ${formatRate(dirtyBytesPerSecond)}`);
+    if (upkeepBytesPerSecond !== null) parts.push(`upkeep ${formatRate(upkeepBytesPerSecond)}`);
+  }
+  const head = `${state} at ${place.name}`;
+  return parts.length === 0 ? head : `${head}: ${parts.join(', ')}`;
+}
+
+/** A standby in a table's cell. */
+export function summarizeStandby(standby: StandbyView | null): string {
+  if (standby === null) return '-';
+  const { place, state, estimateMs, progress } = standby;
+  const head = `${state} at ${place.name}`;
+  if (state === 'armed' && estimateMs !== null) return `${head}, ${formatDuration(estimateMs)}`;
+  if (state !== 'filling' || progress?.bytesTotal == null || progress.bytesTotal === 0) return head;
+  return `${head}, ${Math.floor((100 * progress.bytesDone) / progress.bytesTotal)} %`;
 }
 
 /** `memory: 50.0 MB of 200 MB, 12.5 MB/s, about 12.0 s left`. */

@@ -5,6 +5,7 @@ import type { DoctorOptions } from './commands/doctor.ts';
 import type { CreateOptions } from './commands/guest.ts';
 import type { HandoffOptions } from './commands/handoff.ts';
 import type { InviteOptions } from './commands/place.ts';
+import type { ArmOptions } from './commands/standby.ts';
 import { exitCodesHelp } from './exit-codes.ts';
 import { type CommonOptions, usageError } from './output.ts';
 
@@ -32,6 +33,7 @@ export function buildProgram(version: string): Command {
   addGuest(program);
   addImage(program);
   addHandoff(program);
+  addStandby(program);
   addPlaces(program);
   common(program.command('status'))
     .description('show guests, places and warnings')
@@ -154,9 +156,30 @@ function addHandoff(program: Command): void {
   common(program.command('handoff <guest>'))
     .description('move a running guest to another place; Ctrl-C cancels')
     .option('--to <place>', 'where to')
+    .option('--urgent', 'switch over at once, however long that pauses the guest')
+    .option('--slow-guest', 'slow a guest down that changes more than the network carries')
     .option('--cancel', 'cancel a handoff under way')
     .action(async (guest: string, options: HandoffOptions) =>
       (await import('./commands/handoff.ts')).handoff(guest, options),
+    );
+}
+
+function addStandby(program: Command): void {
+  const load = () => import('./commands/standby.ts');
+  common(program.command('arm <guest>'))
+    .description('keep a guest ready to go on at another place within a second, until disarmed')
+    .requiredOption('--at <place>', 'where it stands by')
+    .option('--wait', 'until it is armed; Ctrl-C leaves it to go on by itself')
+    .option('--when-unmetered', 'copy it only over a network that is not metered')
+    .option('--no-both-ways', 'do not arm the way back when it has moved')
+    .action(async (guest: string, options: ArmOptions) => (await load()).arm(guest, options));
+  common(program.command('disarm <guest>'))
+    .description('end what "sojourn arm" began')
+    .action(async (guest: string, options: CommonOptions) => (await load()).disarm(guest, options));
+  common(program.command('audit [guest]'))
+    .description('prove from the journal of this place who owned guests, and when')
+    .action(async (guest: string | undefined, options: CommonOptions) =>
+      (await import('./commands/audit.ts')).audit(guest, options),
     );
 }
 

@@ -119,10 +119,11 @@ export class HandoffDestination {
 
   async #prepare(
     session: SessionPort,
-    { handoffId, guestId, epoch, spec }: Params<'handoff.prepare'>,
+    { handoffId, guestId, epoch, spec, standby, armBack }: Params<'handoff.prepare'>,
   ): Promise<Result<'handoff.prepare'>> {
     if (spec.id !== guestId) throw misuse('the handoff names another guest than its specification');
-    const request: IncomingRequest = { handoffId, epoch, from: session.peer, spec };
+    const from = session.peer;
+    const request: IncomingRequest = { handoffId, epoch, from, spec, standby, armBack };
     if (this.#admissions.has(handoffId)) throw misuse('this handoff has been used before');
     const admission = { session, ended: false };
     this.#admissions.set(handoffId, admission);

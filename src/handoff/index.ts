@@ -37,4 +37,17 @@ export { tellAborted } from './rpc.ts';
 export { recoverSourceHandoff, runSource } from './source.ts';
 export type { SwitchoverTimes } from './source-attempt.ts';
 export type { Reason } from './source-machine.ts';
-export type { HandoffResult, SourceOptions } from './source-options.ts';
+export type {
+  HandoffResult,
+  Manner,
+  SourceOptions,
+  StandbyOptions,
+} from './source-options.ts';
+export {
+  type StandbyFigures,
+  type StandbySnapshot,
+  standbyFigures,
+  type UpkeepBudget,
+  type UpkeepConditions,
+  upkeepBudget,
+} from './upkeep.ts';

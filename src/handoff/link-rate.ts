@@ -8,6 +8,11 @@ const MIN_INTERVAL_MS = 90;
 /** Weight of a new interval; half of what is remembered is younger than about three intervals. */
 const WEIGHT = 0.25;
 
+/** Smaller bursts tell nothing, bytes. */
+const MIN_BURST_BYTES = 8 * 1024;
+/** What is shorter is mostly event loops and looks, ms. */
+const RELIABLE_MS = 100;
+
 export class LinkRate {
   #rate: number | undefined;
   #lastAt: number | undefined;
@@ -32,6 +37,17 @@ export class LinkRate {
     this.#lastAt = at;
     this.#lastAcked = ackedBytes;
     this.#busy = queuedBytes > 0;
+  }
+
+  /**
+   * A burst of `bytes` that found the link empty was acknowledged after `tookMs`, of which `rttMs` are the round trip. A
+   * short one says only that the link carries at least so much; a long one tells what it carries now.
+   */
+  burst(bytes: number, tookMs: number, rttMs: number): void {
+    const elapsed = tookMs - rttMs;
+    if (bytes < MIN_BURST_BYTES || this.#rate === undefined) return;
+    if (elapsed <= RELIABLE_MS) this.#rate = Math.max(this.#rate, (bytes * 1000) / RELIABLE_MS);
+    else this.#rate += ((bytes * 1000) / elapsed - this.#rate) * WEIGHT;
   }
 
   /** undefined until something was acknowledged. */

@@ -14,14 +14,20 @@ import { pipeline } from 'node:stream/promises';
 import { SojournError } from '../common/index.ts';
 import { Coalesce } from './coalesce.ts';
 import { drainedOrClosed } from './drained.ts';
+import { Gate } from './gate.ts';
 import type { ChannelPort } from './ports.ts';
 import { ReturnPathHold } from './return-path.ts';
 import { zstdReader, zstdWriter } from './zstd-stream.ts';
+
+/** Taken from QEMU ahead of the gate, bytes; a read may bring more, once. */
+const SOCKET_AHEAD_BYTES = 1;
 
 export class SourceMemoryRelay {
   /** Resolves when QEMU has closed its migration stream: it has completed, failed or been cancelled. */
   readonly qemuClosed: Promise<void>;
   readonly hold = new ReturnPathHold();
+  /** QEMU's stream, before anything else: shut between the bursts of a standby. */
+  readonly gate = new Gate();
   readonly #path: string;
   readonly #server: Server;
   readonly #channel: ChannelPort;
@@ -37,7 +43,10 @@ export class SourceMemoryRelay {
     this.qemuClosed = closed.promise;
     this.#resolveClosed = closed.resolve;
     this.#onBroken = onBroken;
-    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
+    this.#server = createServer(
+      { allowHalfOpen: true, highWaterMark: SOCKET_AHEAD_BYTES },
+      (socket) => this.#accept(socket),
+    );
   }
 
   /** `onBroken`: the way to the destination broke, or QEMU ended its stream in disorder. */
@@ -83,7 +92,7 @@ export class SourceMemoryRelay {
     // Seen by both pumps, which report it where it matters.
     socket.on('error', () => undefined);
     socket.on('close', () => this.#resolveClosed());
-    pipeline(socket, this.#taken, zstdWriter(), this.#channel).catch(this.#onBroken);
+    pipeline(socket, this.gate, this.#taken, zstdWriter(), this.#channel).catch(this.#onBroken);
     // The other direction ends when the destination's QEMU has closed, as it does when it has all.
     pipeline(this.#channel, this.hold, async (messages: AsyncIterable<Buffer>) => {
       await pump(messages, socket);

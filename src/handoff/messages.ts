@@ -33,7 +33,15 @@ export const messages = {
     result: z.object({ problems: z.array(preflightProblem).max(64) }),
   },
   'handoff.prepare': {
-    params: z.object({ ...key, spec: guestSpec, streamVersion: z.literal(STREAM_VERSION) }),
+    params: z.object({
+      ...key,
+      spec: guestSpec,
+      streamVersion: z.literal(STREAM_VERSION),
+      /** It may stand by for long. */
+      standby: z.boolean().default(false),
+      /** When the guest has moved it shall stand by at the place that it left. */
+      armBack: z.boolean().default(false),
+    }),
     result: z.object({}),
   },
   'handoff.loaded': { params: z.object(key), result: z.object({}) },

@@ -92,6 +92,10 @@ export interface IncomingRequest {
   readonly epoch: number;
   readonly from: string;
   readonly spec: GuestSpec;
+  /** It may stand by for long before it comes. */
+  readonly standby?: boolean;
+  /** When it runs here it shall stand by at the place that it left. */
+  readonly armBack?: boolean;
 }
 
 /** A QEMU with `-incoming defer -S`, its overlays empty, nothing configured yet. */

@@ -6,6 +6,7 @@ export const handoffPhase = z.enum([
   'prepare',
   'disk',
   'memory',
+  'armed',
   'switchover',
   'seal',
   'in-doubt',

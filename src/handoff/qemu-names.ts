@@ -13,6 +13,7 @@ export const migrateInfo = z.object({
       remaining: z.number(),
       total: z.number(),
       transferred: z.number(),
+      'normal-bytes': z.number(),
       'dirty-sync-count': z.number(),
       'dirty-pages-rate': z.number(),
       'page-size': z.number(),

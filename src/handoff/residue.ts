@@ -21,6 +21,11 @@ export const ACCEPTED_PAUSE_MS = 300;
 const PROGRESS_FACTOR = 0.8;
 /** The accepted pause is taken after this long without progress, ms. */
 const ACCEPTED_AFTER_MS = 1_500;
+/**
+ * Of a standby, which is as fresh as it gets when it is triggered: an unnoticed pause is taken at once, an accepted one after
+ * this, ms.
+ */
+const STANDBY_ACCEPTED_AFTER_MS = 200;
 /** Beyond it: this long and this many passes without progress, and the verdict is "does not converge". */
 export const STUCK_MS = 20_000;
 export const STUCK_PASSES = 4;
@@ -74,10 +79,19 @@ export const initialResidue: ResidueState = {
   insistSince: undefined,
 };
 
+export interface ResidueOptions {
+  readonly insist: boolean;
+  readonly targetMs?: number;
+  /** What has to cross is small already, and somebody waits. */
+  readonly standby?: boolean;
+  /** Whatever the pause. */
+  readonly urgent?: boolean;
+}
+
 export function judgeResidue(
   state: ResidueState,
   sample: ResidueSample,
-  options: { readonly insist: boolean; readonly targetMs?: number },
+  options: ResidueOptions,
 ): { readonly state: ResidueState; readonly verdict: ResidueVerdict } {
   const newPass = sample.passes !== state.lastPasses;
   const passSince = newPass ? sample.at : state.passSince;
@@ -105,10 +119,13 @@ export function judgeResidue(
   const stuckFor = sample.at - bestAt;
   const acceptable = acceptedPause(insistSince === undefined ? undefined : sample.at - insistSince);
   const small = pauseMs !== undefined && pauseMs <= (options.targetMs ?? TARGET_PAUSE_MS);
+  const [unnoticedAfter, acceptedAfter] = options.standby
+    ? [0, STANDBY_ACCEPTED_AFTER_MS]
+    : [UNNOTICED_AFTER_MS, ACCEPTED_AFTER_MS];
   const settled =
     pauseMs !== undefined &&
-    ((pauseMs <= UNNOTICED_PAUSE_MS && stuckFor >= UNNOTICED_AFTER_MS) ||
-      (pauseMs <= acceptable && (stuckFor >= ACCEPTED_AFTER_MS || insistSince !== undefined)));
+    ((pauseMs <= UNNOTICED_PAUSE_MS && stuckFor >= unnoticedAfter) ||
+      (pauseMs <= acceptable && (stuckFor >= acceptedAfter || insistSince !== undefined)));
   const stuck = stuckFor >= STUCK_MS && sample.passes - bestPasses >= STUCK_PASSES;
   return {
     state: {
@@ -121,7 +138,7 @@ export function judgeResidue(
       insistSince,
     },
     verdict: {
-      action: !bulk && (small || settled) ? 'release' : 'wait',
+      action: !bulk && (small || settled || options.urgent) ? 'release' : 'wait',
       residueBytes,
       pauseMs,
       converging: !stuck,

@@ -12,6 +12,7 @@ import type { SourceEffect, SourceEvent } from './source-machine.ts';
 import { type MemoryLook, SourceMemory } from './source-memory.ts';
 import type { SourceOptions } from './source-options.ts';
 import { removeMirrors } from './source-qemu.ts';
+import { StandbyUpkeep } from './standby-upkeep.ts';
 import { watchProgress } from './watchdog.ts';
 
 const PREFLIGHT_TIMEOUT_MS = 15_000;
@@ -48,6 +49,9 @@ export class SourceAttempt {
   #memory: SourceMemory | undefined;
   #progress: HandoffProgress;
   #bytesAtRelease: number | undefined;
+  #bytesAtTrigger: number | undefined;
+  /** All has been sent once, before anybody waited for it. */
+  #armed = false;
 
   constructor(options: SourceOptions, key: HandoffKey, dispatch: (event: SourceEvent) => void) {
     this.#options = options;
@@ -74,6 +78,11 @@ export class SourceAttempt {
 
   get bytesOnLink(): number {
     return (this.#memory?.relay.bytesAcked ?? 0) + (this.#disks?.ackedBytes ?? 0);
+  }
+
+  /** The same from the trigger of a standby on. */
+  get bytesAfterTrigger(): number {
+    return this.#bytesAtTrigger === undefined ? 0 : this.bytesOnLink - this.#bytesAtTrigger;
   }
 
   /** Bytes that crossed the link from the release of the switchover on; what was queued then counts. */
@@ -104,7 +113,18 @@ export class SourceAttempt {
         await this.#copyDisks();
         return this.#dispatch({ type: 'disks-ready' });
       case 'start-memory':
-        await this.#copyMemory();
+        await this.#startMemory();
+        if (this.#standsBy) {
+          await this.#fill();
+          return this.#dispatch({ type: 'filled' });
+        }
+        await this.#converge();
+        return this.#dispatch({ type: 'converged' });
+      case 'keep-up':
+        await this.#keepUp();
+        return this.#dispatch({ type: 'triggered' });
+      case 'converge':
+        await this.#converge();
         return this.#dispatch({ type: 'converged' });
       case 'switch-over':
         return this.switchOver();
@@ -165,12 +185,16 @@ export class SourceAttempt {
 
   async #prepare(): Promise<void> {
     const session = this.#peer();
-    const params = { ...this.#key, spec: this.#options.spec, streamVersion: STREAM_VERSION };
+    const { spec, standby } = this.#options;
     const { signal } = this.#stop;
-    await call(session, 'handoff.prepare', params as typeof params & { streamVersion: 1 }, {
-      timeoutMs: PREPARE_TIMEOUT_MS,
-      signal,
-    });
+    const params = {
+      ...this.#key,
+      spec,
+      streamVersion: STREAM_VERSION,
+      standby: standby !== undefined,
+      armBack: standby?.armBack === true,
+    } as const;
+    await call(session, 'handoff.prepare', params, { timeoutMs: PREPARE_TIMEOUT_MS, signal });
   }
 
   #peer(): SessionPort {
@@ -205,10 +229,20 @@ export class SourceAttempt {
     }, signal);
   }
 
-  async #copyMemory(): Promise<void> {
-    const { directory, insist, targetPauseMs, handoffId } = this.#options;
+  get #standsBy(): boolean {
+    const { standby } = this.#options;
+    return standby !== undefined && !standby.trigger.aborted;
+  }
+
+  #parts(): { readonly memory: SourceMemory; readonly disks: SourceDisks } {
+    const memory = this.#memory;
     const disks = this.#disks;
-    if (disks === undefined) throw new Error('no disks');
+    if (memory === undefined || disks === undefined) throw new Error('nothing to switch over');
+    return { memory, disks };
+  }
+
+  async #startMemory(): Promise<void> {
+    const { directory, handoffId, manner } = this.#options;
     const memory = await SourceMemory.open(
       this.#qmp,
       this.#peer(),
@@ -218,13 +252,46 @@ export class SourceAttempt {
       this.#broken,
     );
     this.#memory = memory;
-    await memory.begin(directory);
+    await memory.begin(directory, { slowGuest: manner?.().slowGuest === true });
+  }
+
+  async #fill(): Promise<void> {
+    const { memory, disks } = this.#parts();
+    const { standby } = this.#options;
+    await memory.fill(
+      disks,
+      () => standby?.mayFill() !== false || standby.trigger.aborted,
+      (look) => this.#reportMemory(look),
+      this.#stop.signal,
+    );
+  }
+
+  async #keepUp(): Promise<void> {
+    const { standby, now } = this.#options;
+    if (standby === undefined) throw new Error('no standby');
+    const upkeep = new StandbyUpkeep({
+      ...this.#parts(),
+      rate: this.#rate,
+      standby,
+      rttMs: () => this.#session?.rttMs,
+      now,
+    });
+    this.#armed = !standby.trigger.aborted;
+    await upkeep.run(this.#stop.signal);
+    this.#bytesAtTrigger = this.bytesOnLink;
+  }
+
+  async #converge(): Promise<void> {
+    const { insist, targetPauseMs, manner } = this.#options;
+    const { memory, disks } = this.#parts();
     await memory.converge(
       disks,
-      {
-        insist: () => insist?.aborted === true,
-        ...(targetPauseMs === undefined ? {} : { targetPauseMs }),
-      },
+      () => ({
+        insist: insist?.aborted === true,
+        standby: this.#armed,
+        urgent: manner?.().urgent === true,
+        ...(targetPauseMs === undefined ? {} : { targetMs: targetPauseMs }),
+      }),
       (look) => this.#reportMemory(look),
       this.#stop.signal,
     );
@@ -249,11 +316,7 @@ export class SourceAttempt {
   async switchOver(): Promise<void> {
     const { datapath, spec, now, epoch } = this.#options;
     const { signal } = this.#stop;
-    const memory = this.#memory;
-    const disks = this.#disks;
-    if (memory === undefined || disks === undefined) throw new Error('nothing to switch over');
-    const { running } = statusInfo.parse(await this.#qmp.execute('query-status'));
-    if (!running) throw new Error('the guest was paused during the handoff');
+    const { memory, disks } = this.#parts();
     await memory.armRelease();
     const loaded = call(this.#peer(), 'handoff.loaded', this.#key, {
       timeoutMs: LOADED_TIMEOUT_MS,

@@ -1,10 +1,14 @@
 /**
  * The source's half of a handoff, as a pure function. Nothing here knows QEMU, a socket or a clock.
  *
- *   preflight ─► preparing ─► disks ─► memory ─► switching ─► sealing ═► sealed ─► releasing ─► handed-over
- *       │            │          │        │           │           │          │
- *       └────────────┴──────────┴────────┴───────────┘           │          └─ refused ─► reclaiming ─► stayed
- *                  abandon, failure: aborting ─► stayed  ◄───────┘ not durable, or abandoned meanwhile
+ *                                            ┌─► armed ─► triggered ─┐
+ *   preflight ─► preparing ─► disks ─► memory ─┴───────────────────────┴─► switching ─► sealing ═► sealed ─► releasing ─► handed-over
+ *       │            │          │        │  (armed, triggered too)             │           │          │
+ *       └────────────┴──────────┴────────┴─────────────────────────────────────┘           │          └─ refused ─► reclaiming ─► stayed
+ *                  abandon, failure: aborting ─► stayed  ◄─────────────────────────────────┘ not durable, or abandoned meanwhile
+ *
+ * `armed` is a standby: all is at the destination but what the guest has changed lately, and stays so until it is triggered.
+ * A handoff on demand goes from `memory` to `switching` as soon as the residue is small.
  *
  * The double line is the transfer of ownership: the record `handoff-sealed` is durable before the seal is sent,
  * and the seal is sent only from `sealed`. `sealing` is entered only when the guest's QEMU has completed the
@@ -27,6 +31,8 @@ export type SourceState =
   | { readonly kind: 'preparing' }
   | { readonly kind: 'disks' }
   | { readonly kind: 'memory' }
+  | { readonly kind: 'armed' }
+  | { readonly kind: 'triggered' }
   | { readonly kind: 'switching'; readonly migrated: boolean; readonly loaded: boolean }
   | { readonly kind: 'sealing'; readonly abandoned: Reason | undefined }
   | { readonly kind: 'sealed'; readonly inDoubt: boolean }
@@ -54,6 +60,9 @@ export type SourceEvent =
   | { readonly type: 'suitable' }
   | { readonly type: 'prepared' }
   | { readonly type: 'disks-ready' }
+  /** Everything has been sent once, and the handoff is to stand by. */
+  | { readonly type: 'filled' }
+  | { readonly type: 'triggered' }
   | { readonly type: 'converged' }
   /** The guest's QEMU here has completed: it cannot resume by itself any more. */
   | { readonly type: 'migrated' }
@@ -76,6 +85,8 @@ export type SourceEffect =
   | { readonly type: 'prepare' }
   | { readonly type: 'start-disks' }
   | { readonly type: 'start-memory' }
+  | { readonly type: 'keep-up' }
+  | { readonly type: 'converge' }
   | { readonly type: 'switch-over' }
   | { readonly type: 'append'; readonly record: SourceRecordType }
   /** As `append`, after a pause. */
@@ -91,11 +102,19 @@ export type SourceEffect =
   | { readonly type: 'resume' }
   | { readonly type: 'destroy-copy' };
 
+const attempts: ReadonlySet<SourceEffect['type']> = new Set([
+  'preflight',
+  'prepare',
+  'start-disks',
+  'start-memory',
+  'keep-up',
+  'converge',
+  'switch-over',
+]);
+
 /** The effects that bring the handoff forward, and must have ended before `resume` touches the guest. */
 export function isAttempt(effect: SourceEffect): boolean {
-  return ['preflight', 'prepare', 'start-disks', 'start-memory', 'switch-over'].includes(
-    effect.type,
-  );
+  return attempts.has(effect.type);
 }
 
 export interface SourceStep {
@@ -135,13 +154,17 @@ export function stepSource(state: SourceState, event: SourceEvent): SourceStep {
       }
       return beforeSeal(state, event);
     case 'memory':
-      if (event.type === 'converged') {
-        return {
-          state: { kind: 'switching', migrated: false, loaded: false },
-          effects: [{ type: 'switch-over' }],
-        };
+      if (event.type === 'filled') {
+        return { state: { kind: 'armed' }, effects: [{ type: 'keep-up' }] };
+      }
+      return converging(state, event);
+    case 'armed':
+      if (event.type === 'triggered') {
+        return { state: { kind: 'triggered' }, effects: [{ type: 'converge' }] };
       }
       return beforeSeal(state, event);
+    case 'triggered':
+      return converging(state, event);
     case 'switching': {
       const migrated = state.migrated || event.type === 'migrated';
       const loaded = state.loaded || event.type === 'loaded';
@@ -177,6 +200,14 @@ export function stepSource(state: SourceState, event: SourceEvent): SourceStep {
     case 'stayed':
       return stay(state);
   }
+}
+
+function converging(state: SourceState, event: SourceEvent): SourceStep {
+  if (event.type !== 'converged') return beforeSeal(state, event);
+  return {
+    state: { kind: 'switching', migrated: false, loaded: false },
+    effects: [{ type: 'switch-over' }],
+  };
 }
 
 /** What ends a handoff in any state before the seal. */

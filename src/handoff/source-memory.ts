@@ -6,17 +6,31 @@ import type { LinkRate } from './link-rate.ts';
 import { SourceMemoryRelay } from './memory-relay.ts';
 import { MEMORY_CHANNEL } from './messages.ts';
 import type { QmpPort, SessionPort } from './ports.ts';
-import { capabilities, type MigrateInfo, migrateInfo } from './qemu-names.ts';
-import { initialResidue, judgeResidue, type ResidueVerdict } from './residue.ts';
-import type { SourceDisks } from './source-disks.ts';
+import { capabilities, type MigrateInfo, migrateInfo, statusInfo } from './qemu-names.ts';
+import {
+  initialResidue,
+  judgeResidue,
+  type ResidueOptions,
+  type ResidueState,
+  type ResidueVerdict,
+} from './residue.ts';
+import type { DiskProgress, SourceDisks } from './source-disks.ts';
 
 /** `max-bandwidth` that is none, bytes a second: the relay's backpressure is the limit. */
 const UNLIMITED_BYTES_PER_SECOND = 2 ** 40;
 /** Downtime limits, ms: of plain QEMU until the release, and the largest there is after it. */
 const DOWNTIME_BEFORE_MS = 300;
 const DOWNTIME_RELEASED_MS = 2_000_000;
-/** A look costs QEMU about 0.1 ms. */
+/** A look costs QEMU about 0.1 ms; in a standby that was triggered each of these counts. */
 const LOOK_EVERY_MS = 100;
+const TRIGGERED_LOOK_EVERY_MS = 5;
+/** Of auto-converge, where it is on: a tenth of the guest's time more each time QEMU sees that it does not converge. */
+const THROTTLE = {
+  'cpu-throttle-initial': 20,
+  'cpu-throttle-increment': 10,
+  'max-cpu-throttle': 90,
+  'throttle-trigger-threshold': 50,
+};
 /** Span over which the compression of the stream is measured: this much of QEMU's stream, bytes. */
 const COMPRESSION_SPAN_BYTES = 4 * 1024 * 1024;
 
@@ -32,6 +46,7 @@ export class SourceMemory {
   readonly #qmp: QmpPort;
   readonly #rate: LinkRate;
   #completing = false;
+  #releasable = false;
   #compression = 1;
   #markRaw = 0;
   #markWire = 0;
@@ -59,7 +74,8 @@ export class SourceMemory {
     return memory;
   }
 
-  async begin(directory: string): Promise<void> {
+  /** `slowGuest`: QEMU slows the guest down, step by step, where it changes more than is carried. */
+  async begin(directory: string, { slowGuest = false } = {}): Promise<void> {
     const qmp = this.#qmp;
     await qmp.execute(
       'migrate-set-capabilities',
@@ -69,15 +85,44 @@ export class SourceMemory {
         'pause-before-switchover': true,
         // Its one event per pass is worth nothing here and costs much (DESIGN, "Facts measured").
         events: false,
-        'auto-converge': false,
+        'auto-converge': slowGuest,
       }),
     );
     await qmp.execute('migrate-set-parameters', {
       'max-bandwidth': UNLIMITED_BYTES_PER_SECOND,
       'downtime-limit': DOWNTIME_BEFORE_MS,
       'avail-switchover-bandwidth': 0,
+      ...THROTTLE,
     });
     await qmp.execute('migrate', { uri: `unix:${join(directory, 'memory.sock')}` });
+  }
+
+  /** All has been sent once, and the destination has said that it is ready. Rejects with the signal's reason. */
+  async fill(
+    disks: SourceDisks,
+    mayFlow: () => boolean,
+    onLook: (look: MemoryLook) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    let state = initialResidue;
+    let ready = false;
+    this.relay.hold.acknowledged.then(() => {
+      ready = true;
+    });
+    for (;;) {
+      signal.throwIfAborted();
+      if (mayFlow()) this.relay.gate.open();
+      else this.relay.gate.shut();
+      const { ram, disk } = await this.look(disks);
+      if (ram !== undefined) {
+        this.#measure(disk.ackedBytes, this.queued(disk));
+        const judged = this.#judge(state, ram, this.queued(disk), { insist: false });
+        state = judged.state;
+        onLook(judged.look);
+        if (ready && ram['dirty-sync-count'] > 1) return;
+      }
+      await delay(LOOK_EVERY_MS, undefined, { signal });
+    }
   }
 
   /**
@@ -86,50 +131,90 @@ export class SourceMemory {
    */
   async converge(
     disks: SourceDisks,
-    options: { readonly insist: () => boolean; readonly targetPauseMs?: number },
+    options: () => ResidueOptions,
     onLook: (look: MemoryLook) => void,
     signal: AbortSignal,
   ): Promise<ResidueVerdict> {
     await Promise.race([this.relay.hold.acknowledged, aborted(signal)]);
+    this.relay.gate.open();
     let state = initialResidue;
+    let firstPass: number | undefined;
     for (;;) {
       signal.throwIfAborted();
-      const [info, disk] = await Promise.all([this.#query(), disks.progress()]);
-      const { ram } = info;
+      const { ram, disk, running } = await this.look(disks);
+      const judging = options();
       if (ram !== undefined) {
-        const queuedBytes = this.relay.bytesPending + disk.backlogBytes;
-        this.#measure(disk.ackedBytes, queuedBytes);
-        const judged = judgeResidue(
-          state,
-          {
-            at: performance.now(),
-            remainingBytes: ram.remaining,
-            passes: ram['dirty-sync-count'],
-            dirtyBytesPerSecond: ram['dirty-pages-rate'] * ram['page-size'],
-            queuedBytes,
-            compression: this.#compression,
-            bytesPerSecond: this.#rate.bytesPerSecond,
-          },
-          {
-            insist: options.insist(),
-            ...(options.targetPauseMs === undefined ? {} : { targetMs: options.targetPauseMs }),
-          },
-        );
-        state = judged.state;
-        onLook({
-          bytesDone: ram.transferred,
-          bytesTotal: ram.transferred + ram.remaining,
-          bytesPerSecond: this.#rate.bytesPerSecond,
-          verdict: judged.verdict,
-        });
-        if (judged.verdict.action === 'release') return judged.verdict;
+        const passes = ram['dirty-sync-count'];
+        firstPass ??= passes;
+        // Between the bursts of a standby QEMU does not look: what it says first is as old as the last one.
+        if (!judging.standby || passes > firstPass) {
+          if (!judging.standby) this.#measure(disk.ackedBytes, this.queued(disk));
+          const judged = this.#judge(state, ram, this.queued(disk), judging);
+          state = judged.state;
+          onLook(judged.look);
+          if (judged.look.verdict.action === 'release') {
+            if (!running) throw new Error('the guest was paused during the handoff');
+            return judged.look.verdict;
+          }
+        }
       }
-      await delay(LOOK_EVERY_MS, undefined, { signal });
+      const pause = judging.standby ? TRIGGERED_LOOK_EVERY_MS : LOOK_EVERY_MS;
+      await delay(pause, undefined, { signal });
     }
   }
 
-  /** From now on QEMU switches over as soon as it has the acknowledgement. The guest still runs. */
+  /** What QEMU says of memory, disks and the guest now. */
+  async look(disks: SourceDisks): Promise<{
+    readonly ram: MigrateInfo['ram'];
+    readonly disk: DiskProgress;
+    readonly running: boolean;
+  }> {
+    const [{ ram }, disk, { running }] = await Promise.all([
+      this.#query(),
+      disks.progress(),
+      this.#qmp.execute('query-status').then((answer) => statusInfo.parse(answer)),
+    ]);
+    return { ram, disk, running };
+  }
+
+  /** Bytes on the way to the destination, memory and disks. */
+  queued(disk: DiskProgress): number {
+    return this.relay.bytesPending + disk.backlogBytes;
+  }
+
+  #judge(
+    state: ResidueState,
+    ram: NonNullable<MigrateInfo['ram']>,
+    queuedBytes: number,
+    options: ResidueOptions,
+  ): { readonly state: ResidueState; readonly look: MemoryLook } {
+    const bytesPerSecond = this.#rate.bytesPerSecond;
+    const sample = {
+      at: performance.now(),
+      remainingBytes: ram.remaining,
+      passes: ram['dirty-sync-count'],
+      dirtyBytesPerSecond: ram['dirty-pages-rate'] * ram['page-size'],
+      queuedBytes,
+      compression: this.#compression,
+      bytesPerSecond,
+    };
+    const judged = judgeResidue(state, sample, options);
+    const look = {
+      bytesDone: ram.transferred,
+      bytesTotal: ram.transferred + ram.remaining,
+      bytesPerSecond,
+      verdict: judged.verdict,
+    };
+    return { state: judged.state, look };
+  }
+
+  /**
+   * From now on QEMU switches over as soon as it has the acknowledgement. The guest still runs. QEMU takes new limits into
+   * account within 100 ms, which a standby has behind it when it is triggered.
+   */
   async armRelease(): Promise<void> {
+    if (this.#releasable) return;
+    this.#releasable = true;
     await this.#qmp.execute('migrate-set-parameters', {
       'downtime-limit': DOWNTIME_RELEASED_MS,
       'avail-switchover-bandwidth': UNLIMITED_BYTES_PER_SECOND,

@@ -11,6 +11,29 @@ import type {
 import type { HandoffProgress, TimedPhase } from './progress.ts';
 import type { SwitchoverTimes } from './source-attempt.ts';
 import type { Reason } from './source-machine.ts';
+import type { StandbySnapshot, UpkeepBudget } from './upkeep.ts';
+
+/** Makes a handoff stand by when all has been sent once, until it is triggered. */
+export interface StandbyOptions {
+  /** From when it aborts on, the guest is to be handed over; before that the handoff only stands by. */
+  readonly trigger: AbortSignal;
+  /** What upkeep may cost; asked for every burst. */
+  readonly budget: (linkBytesPerSecond: number | undefined) => UpkeepBudget;
+  /** Whether the first fill has to wait, as for a network that is not metered; asked at every look. */
+  readonly mayFill: () => boolean;
+  /** Whether the guest shall stand by here when it has moved. */
+  readonly armBack: boolean;
+  /** After every burst. */
+  readonly onFresh: (snapshot: StandbySnapshot) => void;
+}
+
+/** How much a handoff may cost its guest; asked at every look, so that it may change under way. */
+export interface Manner {
+  /** Switch over at once, however long the pause. */
+  readonly urgent: boolean;
+  /** Slow the guest down where it changes more than the link carries. */
+  readonly slowGuest: boolean;
+}
 
 export interface SourceOptions {
   readonly handoffId: string;
@@ -39,6 +62,8 @@ export interface SourceOptions {
   readonly decision?: Promise<'keep-here' | 'give-up-here'>;
   /** From when it aborts on, the accepted pause grows until a guest that does not converge is handed over. */
   readonly insist?: AbortSignal;
+  readonly standby?: StandbyOptions;
+  readonly manner?: () => Manner;
   readonly now: Clock;
   readonly log: LogPort;
 }
@@ -56,6 +81,8 @@ export interface HandoffResult {
   readonly times: SwitchoverTimes;
   /** Bytes of disk and memory on the link, after compression, without the frames of the session. */
   readonly bytesOnLink: number;
+  /** Of these, from the trigger of a standby on; 0 without one. */
+  readonly bytesAfterTrigger: number;
   /** Of these, from the release of the switchover on. */
   readonly bytesAfterRelease: number;
 }

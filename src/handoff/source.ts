@@ -59,6 +59,8 @@ const phaseOf: Partial<Record<SourceState['kind'], HandoffPhase>> = {
   preparing: 'prepare',
   disks: 'disk',
   memory: 'memory',
+  armed: 'armed',
+  triggered: 'memory',
   switching: 'switchover',
   sealing: 'seal',
   sealed: 'seal',
@@ -170,6 +172,7 @@ class SourceHandoff {
       phases: this.#phases.all,
       times: this.#attempt.times,
       bytesOnLink: this.#attempt.bytesOnLink,
+      bytesAfterTrigger: this.#attempt.bytesAfterTrigger,
       bytesAfterRelease: this.#attempt.bytesAfterRelease,
     });
   }

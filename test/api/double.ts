@@ -17,6 +17,7 @@ import {
   type HandoffProgress,
   type HandoffResult,
   type PlaceView,
+  type StandbyView,
   type Status,
 } from '../../src/api/index.ts';
 import { SojournError } from '../../src/common/index.ts';
@@ -80,6 +81,7 @@ export function fakeGuest(over: Partial<GuestView> = {}): GuestView {
     network: { hoa4: '192.0.2.10', hoa6Prefix: '2001:db8:77:5::/64' },
     home: cloud,
     overlay: { storage: 'memory', usedBytes: 3 << 20, limitBytes: 1 << 30 },
+    standby: null,
     createdAt: since,
     notices: [],
     ...over,
@@ -141,6 +143,23 @@ export function fakeProgress(over: Partial<HandoffProgress> = {}): HandoffProgre
     bytesPerSecond: 12_500_000,
     etaMs: 12_000,
     residueBytes: null,
+    ...over,
+  };
+}
+
+export function fakeStandby(over: Partial<StandbyView> = {}): StandbyView {
+  return {
+    place: cloud,
+    state: 'armed',
+    residueBytes: 152_000,
+    residueBytesOnLink: 14_000,
+    dirtyBytesPerSecond: 30_000,
+    freshMs: 800,
+    upkeepBytesPerSecond: 3_000,
+    estimateMs: 240,
+    since,
+    whenUnmetered: false,
+    bothWays: true,
     ...over,
   };
 }

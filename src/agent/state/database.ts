@@ -35,6 +35,10 @@ const MIGRATIONS: readonly string[] = [
      epoch INTEGER NOT NULL,
      updated_at TEXT NOT NULL
    ) STRICT;`,
+  `CREATE TABLE standbys (
+     guest_id TEXT PRIMARY KEY,
+     wish TEXT NOT NULL               -- JSON, StandbyWish
+   ) STRICT;`,
 ];
 
 /**

@@ -1,7 +1,12 @@
 import { createInterface } from 'node:readline/promises';
 import type { CallInput, CallOutput, GuestView } from '../../api/index.ts';
 import { SojournError } from '../../common/index.ts';
-import { describeGuest, describeOverlay, describeState } from '../describe-guest.ts';
+import {
+  describeGuest,
+  describeOverlay,
+  describeState,
+  summarizeStandby,
+} from '../describe-guest.ts';
 import { type CommonOptions, type Output, usageError } from '../output.ts';
 import { printable, shortId, table } from '../text.ts';
 import { parseCount, parseMemory, parseSize } from '../units.ts';
@@ -114,17 +119,23 @@ export async function recover(
   });
 }
 
+/** With a column for standbys where there are any. */
 export function guestTable(guests: readonly GuestView[]): string {
+  const standbys = guests.some(({ standby }) => standby !== null);
+  const header = ['GUEST', 'ID', 'STATE', 'HOME ADDRESS', 'MEMORY', 'OVERLAY'];
   return table(
-    ['GUEST', 'ID', 'STATE', 'HOME ADDRESS', 'MEMORY', 'OVERLAY'],
-    guests.map((guest) => [
-      guest.name,
-      shortId(guest.id),
-      describeState(guest.state),
-      guest.network.hoa4,
-      `${guest.memoryMiB} MiB`,
-      describeOverlay(guest.overlay),
-    ]),
+    standbys ? [...header, 'STANDBY'] : header,
+    guests.map((guest) => {
+      const cells = [
+        guest.name,
+        shortId(guest.id),
+        describeState(guest.state),
+        guest.network.hoa4,
+        `${guest.memoryMiB} MiB`,
+        describeOverlay(guest.overlay),
+      ];
+      return standbys ? [...cells, summarizeStandby(guest.standby)] : cells;
+    }),
   );
 }
 

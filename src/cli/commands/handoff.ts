@@ -10,11 +10,13 @@ import { withAgent } from '../with-agent.ts';
 export interface HandoffOptions extends CommonOptions {
   readonly to?: string;
   readonly cancel?: boolean;
+  readonly urgent?: boolean;
+  readonly slowGuest?: boolean;
 }
 
 export async function handoff(guest: string, options: HandoffOptions): Promise<void> {
   if (options.cancel) return cancel(guest, options);
-  const { to } = options;
+  const { to, urgent, slowGuest } = options;
   if (to === undefined) {
     throw usageError(
       'place-missing',
@@ -31,7 +33,7 @@ export async function handoff(guest: string, options: HandoffOptions): Promise<v
     try {
       const result = await client.call(
         'handoff.start',
-        { guest, to },
+        { guest, to, urgent, slowGuest },
         {
           signal: interrupt.signal,
           onItem: (progress) => {

@@ -1,0 +1,45 @@
+/** What people want to stand by, and where: kept until they want it no more, whatever happens meanwhile. */
+import type { DatabaseSync } from 'node:sqlite';
+import { z } from 'zod';
+import { guestId, placeId } from '../../guest/spec.ts';
+
+const standbyWish = z.object({
+  guestId,
+  place: placeId,
+  whenUnmetered: z.boolean(),
+  bothWays: z.boolean(),
+  since: z.iso.datetime(),
+});
+export type StandbyWish = z.infer<typeof standbyWish>;
+
+export class StandbyStore {
+  readonly #database: DatabaseSync;
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+  }
+
+  /** One wish a guest: the last. */
+  put(wish: StandbyWish): void {
+    this.#database
+      .prepare('INSERT OR REPLACE INTO standbys VALUES (?, ?)')
+      .run(wish.guestId, JSON.stringify(standbyWish.parse(wish)));
+  }
+
+  remove(guest: string): void {
+    this.#database.prepare('DELETE FROM standbys WHERE guest_id = ?').run(guest);
+  }
+
+  find(guest: string): StandbyWish | undefined {
+    const row = this.#database.prepare('SELECT wish FROM standbys WHERE guest_id = ?').get(guest);
+    return row === undefined ? undefined : toWish(row);
+  }
+
+  list(): StandbyWish[] {
+    return this.#database.prepare('SELECT wish FROM standbys ORDER BY guest_id').all().map(toWish);
+  }
+}
+
+function toWish(row: Record<string, unknown>): StandbyWish {
+  return standbyWish.parse(JSON.parse(String(row.wish)));
+}

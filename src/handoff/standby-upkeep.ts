@@ -1,0 +1,163 @@
+/** Keeps what stands by at the destination fresh, burst by burst (`upkeep.ts`), until it is triggered. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { LinkRate } from './link-rate.ts';
+import type { Clock } from './ports.ts';
+import type { SourceDisks } from './source-disks.ts';
+import type { SourceMemory } from './source-memory.ts';
+import type { StandbyOptions } from './source-options.ts';
+import { pauseBeforeBurst, type StandbySnapshot } from './upkeep.ts';
+
+/** Looks at QEMU during a burst, ms: soon at first, since a quiet guest is done with it within a few. */
+const FIRST_LOOK_MS = 2;
+const LAST_LOOK_MS = 250;
+/** Looks at what is acknowledged cost nothing, ms. */
+const ACK_LOOK_MS = 5;
+/** A pass that leaves no more behind has sent all, bytes. */
+const NEARLY_NOTHING_BYTES = 64 * 1024;
+/** Figures are averages over about so many bursts. */
+const REMEMBERED = 8;
+/** What compression is measured on, bytes of memory. */
+const MIN_MEASURED_BYTES = 64 * 1024;
+/** Before anything is measured: as memory of a quiet guest compresses. */
+const COMPRESSION = 0.25;
+
+export interface UpkeepOptions {
+  readonly memory: SourceMemory;
+  readonly disks: SourceDisks;
+  readonly rate: LinkRate;
+  readonly standby: StandbyOptions;
+  readonly rttMs: () => number | undefined;
+  readonly now: Clock;
+}
+
+interface Burst {
+  readonly remainingBytes: number;
+  readonly backlogBytes: number;
+  /** Of memory, as QEMU counts it. */
+  readonly sentBytes: number;
+  readonly wireBytes: number;
+  readonly tookMs: number;
+}
+
+export class StandbyUpkeep {
+  readonly #options: UpkeepOptions;
+  #compression = COMPRESSION;
+  #dirty: number | undefined;
+  #upkeep: number | undefined;
+  #sent = 0;
+  #wire = 0;
+  #endedAt = performance.now();
+  #freshAt: number;
+
+  constructor(options: UpkeepOptions) {
+    this.#options = options;
+    this.#freshAt = options.now();
+  }
+
+  /** Resolves when it is triggered, with QEMU's stream flowing again. Rejects with the reason of `signal`. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { memory, disks, rate, standby } = this.#options;
+    const { trigger, budget } = standby;
+    const { gate } = memory.relay;
+    const woken = AbortSignal.any([trigger, signal]);
+    await memory.armRelease();
+    const { ram } = await memory.look(disks);
+    this.#sent = ram?.['normal-bytes'] ?? 0;
+    this.#wire = this.#onWire;
+    while (!woken.aborted) {
+      const allowed = budget(rate.bytesPerSecond);
+      const burst = await this.#burst(allowed.burstBytes, woken);
+      if (burst === undefined) break;
+      this.#account(burst);
+      const pause = pauseBeforeBurst(allowed, {
+        bytes: burst.wireBytes,
+        tookMs: burst.tookMs,
+        dirtyOnLink: (this.#dirty ?? 0) * this.#compression,
+        linkBytesPerSecond: rate.bytesPerSecond,
+      });
+      await delay(pause, undefined, { signal: woken }).catch(() => undefined);
+    }
+    gate.open();
+    signal.throwIfAborted();
+  }
+
+  get #onWire(): number {
+    const { relay } = this.#options.memory;
+    return relay.bytesAcked + relay.bytesPending;
+  }
+
+  /** undefined when it was interrupted. */
+  async #burst(maxBytes: number, woken: AbortSignal): Promise<Burst | undefined> {
+    const { memory, disks } = this.#options;
+    const { relay } = memory;
+    const began = performance.now();
+    const wireBefore = this.#onWire;
+    let first: number | undefined;
+    let complete = false;
+    let at = this.#options.now();
+    relay.gate.open();
+    for (let wait = FIRST_LOOK_MS; !woken.aborted; wait = Math.min(2 * wait, LAST_LOOK_MS)) {
+      await delay(wait, undefined, { signal: woken }).catch(() => undefined);
+      if (woken.aborted) break;
+      at = this.#options.now();
+      const { ram } = await memory.look(disks);
+      if (ram === undefined) continue;
+      const passes = ram['dirty-sync-count'];
+      first ??= passes;
+      complete = passes > first && ram.remaining <= NEARLY_NOTHING_BYTES;
+      if (complete || this.#onWire - wireBefore >= maxBytes) break;
+    }
+    if (woken.aborted) return undefined;
+    relay.gate.shut();
+    const burstBytes = this.#onWire - wireBefore;
+    const shut = performance.now();
+    while (relay.bytesPending > 0) {
+      const wait = performance.now() - shut < LAST_LOOK_MS ? ACK_LOOK_MS : LAST_LOOK_MS;
+      await delay(wait, undefined, { signal: woken }).catch(() => undefined);
+      if (woken.aborted) return undefined;
+    }
+    const tookMs = performance.now() - began;
+    this.#options.rate.burst(burstBytes, tookMs, this.#options.rttMs() ?? 0);
+    if (complete) this.#freshAt = at;
+    const { ram, disk } = await memory.look(disks);
+    const sent = ram?.['normal-bytes'] ?? this.#sent;
+    const burst = {
+      remainingBytes: ram?.remaining ?? 0,
+      backlogBytes: disk.backlogBytes,
+      sentBytes: sent - this.#sent,
+      wireBytes: this.#onWire - this.#wire,
+      tookMs,
+    };
+    this.#sent = sent;
+    this.#wire = this.#onWire;
+    return burst;
+  }
+
+  #account(burst: Burst): void {
+    const { standby, rate, rttMs, now } = this.#options;
+    const ended = performance.now();
+    const seconds = Math.max(1, ended - this.#endedAt) / 1000;
+    this.#endedAt = ended;
+    const average = (before: number | undefined, value: number) =>
+      before === undefined ? value : before + (value - before) / REMEMBERED;
+    this.#dirty = average(this.#dirty, burst.sentBytes / seconds);
+    this.#upkeep = average(this.#upkeep, burst.wireBytes / seconds);
+    if (burst.sentBytes >= MIN_MEASURED_BYTES)
+      this.#compression = average(
+        this.#compression,
+        Math.min(1, burst.wireBytes / burst.sentBytes),
+      );
+    const snapshot: StandbySnapshot = {
+      at: now(),
+      freshAt: this.#freshAt,
+      remainingBytes: burst.remainingBytes,
+      backlogBytes: burst.backlogBytes,
+      dirtyBytesPerSecond: this.#dirty,
+      compression: this.#compression,
+      upkeepBytesPerSecond: this.#upkeep,
+      linkBytesPerSecond: rate.bytesPerSecond,
+      rttMs: rttMs(),
+    };
+    standby.onFresh(snapshot);
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * How a standby is kept fresh, and what it is worth: pure functions of figures. Upkeep goes by bursts: QEMU makes a pass
+ * over what the guest has changed, all of it crosses the link, then nobody reads from QEMU until the next burst. QEMU's
+ * migration thread waits in its write meanwhile, which costs neither the guest nor a processor anything.
+ */
+
+/** What keeping one guest fresh may cost. */
+export interface UpkeepBudget {
+  /** On the link after compression, bytes a second, on average. */
+  readonly bytesPerSecond: number;
+  /** Between two bursts, ms: the longer one where nothing calls for more, as with an idle guest. */
+  readonly minIntervalMs: number;
+  readonly maxIntervalMs: number;
+  /** A burst ends here, bytes on the link: a guest that never has all sent gets its turn again later. */
+  readonly burstBytes: number;
+}
+
+export interface UpkeepConditions {
+  readonly onBattery: boolean;
+  readonly metered: boolean;
+  /** What the link carries, bytes a second; undefined while unknown. */
+  readonly linkBytesPerSecond: number | undefined;
+  /** Standbys that share the link, this one included. */
+  readonly standbys: number;
+}
+
+/** A standby never gets less than this, bytes a second: what an idle guest needs, twice over. */
+const MIN_BYTES_PER_SECOND = 24 * 1024;
+/** While nothing is known of the link, bytes a second for all. */
+const UNKNOWN_LINK = 128 * 1024;
+
+/**
+ * A guest in use must not notice what its standby costs the link: half of it is the most, less where it is paid for. On
+ * battery bursts are rarer, so that the radio sleeps between them.
+ */
+export function upkeepBudget(conditions: UpkeepConditions): UpkeepBudget {
+  const { onBattery, metered, linkBytesPerSecond, standbys } = conditions;
+  const share = metered ? 0.1 : onBattery ? 0.25 : 0.5;
+  const all = (linkBytesPerSecond ?? UNKNOWN_LINK) * share;
+  const bytesPerSecond = Math.max(MIN_BYTES_PER_SECOND, all / Math.max(1, standbys));
+  const [minIntervalMs, maxIntervalMs] = onBattery || metered ? [1_000, 5_000] : [150, 1_500];
+  return {
+    bytesPerSecond,
+    minIntervalMs,
+    maxIntervalMs,
+    burstBytes: Math.round(bytesPerSecond * Math.max(1, (2 * maxIntervalMs) / 1000)),
+  };
+}
+
+/** Residue that the link carries in this time is not worth a burst of its own, ms. */
+const WORTHWHILE_MS = 60;
+
+export interface BurstFigures {
+  /** What the last burst put on the link, bytes, and how long it lasted, ms. */
+  readonly bytes: number;
+  readonly tookMs: number;
+  /** What the guest changes, on the link, bytes a second. */
+  readonly dirtyOnLink: number;
+  readonly linkBytesPerSecond: number | undefined;
+}
+
+/** Pause until the next burst, ms. Never so short that the budget would be overdrawn. */
+export function pauseBeforeBurst(budget: UpkeepBudget, figures: BurstFigures): number {
+  const { bytes, tookMs, dirtyOnLink, linkBytesPerSecond } = figures;
+  const { minIntervalMs, maxIntervalMs, bytesPerSecond } = budget;
+  const worthwhile = ((linkBytesPerSecond ?? bytesPerSecond) * WORTHWHILE_MS) / 1000;
+  const wanted = dirtyOnLink > 0 ? (worthwhile / dirtyOnLink) * 1000 : maxIntervalMs;
+  const paid = (bytes / bytesPerSecond) * 1000 - tookMs;
+  return Math.max(Math.min(Math.max(wanted, minIntervalMs), maxIntervalMs), paid);
+}
+
+/** What is known of a standby at the end of a burst. */
+export interface StandbySnapshot {
+  /** When this was so, and up to when the destination has everything that the guest did, ms since 1970. */
+  readonly at: number;
+  readonly freshAt: number;
+  /** Memory that was still to be sent then, and what is on its way or waits of the disks, bytes. */
+  readonly remainingBytes: number;
+  readonly backlogBytes: number;
+  readonly dirtyBytesPerSecond: number;
+  /** Bytes on the link per byte of memory. */
+  readonly compression: number;
+  readonly upkeepBytesPerSecond: number;
+  readonly linkBytesPerSecond: number | undefined;
+  readonly rttMs: number | undefined;
+}
+
+export interface StandbyFigures {
+  readonly residueBytes: number;
+  readonly residueBytesOnLink: number;
+  readonly dirtyBytesPerSecond: number;
+  readonly freshMs: number;
+  readonly upkeepBytesPerSecond: number;
+  /** null while the link is not measured. */
+  readonly estimateMs: number | null;
+}
+
+/** Beside the link: the look at the residue, the stop, both QEMUs' work on the device state, two records on disk; ms. */
+const WORK_MS = 90;
+/** Device state of a small guest, bytes on the link. */
+const STATE_BYTES = 16 * 1024;
+/** Round trips: the residue there, `loaded` back, the seal there; and half a one that a cold queue costs. */
+const ROUND_TRIPS = 2;
+/** A pre-copy that takes this many rounds to get small is not taken to get there. */
+const MOST_GAIN = 0.9;
+
+/** How things stand at `now`, ms since 1970. `totalBytes`: the guest's memory, more than which cannot have changed. */
+export function standbyFigures(
+  snapshot: StandbySnapshot,
+  now: number,
+  totalBytes: number,
+): StandbyFigures {
+  const { at, freshAt, remainingBytes, backlogBytes, dirtyBytesPerSecond, compression } = snapshot;
+  const { linkBytesPerSecond, rttMs, upkeepBytesPerSecond } = snapshot;
+  const freshMs = Math.max(0, now - freshAt);
+  const dirtied = (dirtyBytesPerSecond * Math.max(0, now - at)) / 1000;
+  const memory = Math.min(totalBytes, remainingBytes + dirtied);
+  const residueBytesOnLink = Math.round(memory * compression + backlogBytes);
+  const figures = {
+    residueBytes: Math.round(memory + backlogBytes),
+    residueBytesOnLink,
+    dirtyBytesPerSecond,
+    freshMs,
+    upkeepBytesPerSecond,
+  };
+  if (linkBytesPerSecond === undefined || linkBytesPerSecond <= 0)
+    return { ...figures, estimateMs: null };
+  const gain = Math.min(MOST_GAIN, (dirtyBytesPerSecond * compression) / linkBytesPerSecond);
+  // Each round of pre-copy leaves behind what was changed in it.
+  const bytes = residueBytesOnLink / (1 - gain) + STATE_BYTES;
+  const estimateMs = (bytes / linkBytesPerSecond) * 1000 + ROUND_TRIPS * (rttMs ?? 0) + WORK_MS;
+  return { ...figures, estimateMs: Math.round(estimateMs) };
+}
