@@ -16,7 +16,8 @@
  */
 
 import { z } from 'zod';
-import { wireError } from '../common/index.ts';
+// Not through the folder's index: this file runs in browsers too, where there are no files.
+import { wireError } from '../common/wire-error.ts';
 
 /** Raised when a call or a view changes in a way the other side would misread. Zero is never valid. */
 export const PROTOCOL_VERSION = 1;
