@@ -220,6 +220,8 @@ export function siteFlows({ tunnels, tap }: SiteFlows): FlowSpec[] {
   const ignored = cookieOf(PURPOSE.ignored);
   const spoofed = cookieOf(PURPOSE.spoofed);
   const flows = [
+    // Nobody here speaks VLAN; a match that names no tag would take tagged packets, too.
+    flow(ADMISSION, 2000, { vlan_vid: { value: 0x1000n, mask: 0x1000n } }, [], ignored),
     flow(ADMISSION, 1000, { in_port: BigInt(PORT.local) }, goto(ROUTE), route),
     flow(ADMISSION, 0, {}, [], spoofed),
     flow(GATEWAY, 50, { ...v4, ipv4_dst: prefix(ipToBigInt('224.0.0.0'), 3, 32) }, [], ignored),

@@ -79,7 +79,7 @@ export class SlowPath {
     if (isService) this.#serve(owner, inPort, frame);
     else {
       const kind =
-        reason === 'invalid-ttl' ? 'time-exceeded' : reason === 'action' ? 'unreachable' : reason;
+        reason === 'invalid-ttl' ? 'time-exceeded' : reason === 'too-big' ? reason : 'unreachable';
       this.#complain(owner, inPort, frame.subarray(14), { kind, mtu });
     }
   }

@@ -319,5 +319,5 @@ export class TunnelPort implements SwitchPort {
 }
 
 function isIp(packet: Packet): boolean {
-  return packet.ethType === 0x0800 || packet.ethType === 0x86dd;
+  return !packet.tagged && (packet.ethType === 0x0800 || packet.ethType === 0x86dd);
 }

@@ -1,144 +1,124 @@
 /**
  * One flow table (OpenFlow 1.3.5, 5.2 to 5.5) as a tuple-space classifier: flows with the same mask share a
  * hash table, so the cost of a lookup grows with the number of distinct masks and not of flows
- * (Srinivasan, Suri, Varghese, SIGCOMM 1999).
+ * (Srinivasan, Suri, Varghese, SIGCOMM 1999). Masks are tried by falling priority of their best flow, and not at all when
+ * a better flow was found before.
  */
-import type { Instruction } from './actions.ts';
+import type { Match } from '../openflow/index.ts';
 import { KEY_WORDS } from './fields.ts';
-import { type CompiledMatch, compileMatch, type Match } from './match.ts';
-
-export interface FlowSpec {
-  readonly table: number;
-  readonly priority: number;
-  readonly match: Match;
-  readonly instructions: readonly Instruction[];
-  readonly cookie?: bigint;
-}
-
-export interface FlowEntry extends FlowSpec {
-  readonly compiled: CompiledMatch;
-  readonly cookie: bigint;
-  /** False once it was removed, or replaced by another with the same match and priority. */
-  installed: boolean;
-  packets: number;
-  bytes: number;
-}
-
-interface Subtable {
-  readonly mask: Uint32Array;
-  /** Indices of the words in which the mask has ones. */
-  readonly words: readonly number[];
-  /** Entries by hash, those of one hash by falling priority. */
-  readonly buckets: Map<number, FlowEntry[]>;
-  size: number;
-  maxPriority: number;
-}
-
-export function activeWords(mask: Uint32Array): number[] {
-  return [...mask.keys()].filter((word) => mask[word] !== 0);
-}
-
-/** FNV-1a over masked words, mixed at the end so that low bits are usable as an index. */
-export function hashWords(key: Uint32Array, mask: Uint32Array, words: readonly number[]): number {
-  let hash = 0x811c9dc5 | 0;
-  for (let i = 0; i < words.length; i++) {
-    const word = words[i] as number;
-    hash = Math.imul(hash ^ ((key[word] as number) & (mask[word] as number)), 0x01000193);
-    hash ^= hash >>> 15;
-  }
-  return hash >>> 0;
-}
-
-function matches(key: Uint32Array, entry: FlowEntry, words: readonly number[]): boolean {
-  const { key: wanted, mask } = entry.compiled;
-  for (let i = 0; i < words.length; i++) {
-    const word = words[i] as number;
-    if (((key[word] as number) & (mask[word] as number)) >>> 0 !== wanted[word]) return false;
-  }
-  return true;
-}
+import { FlowEntry, type FlowProgram, type FlowSpec } from './flow.ts';
+import { type CompiledMatch, compileMatch } from './match.ts';
+import { Subtable } from './subtable.ts';
 
 export class FlowTable {
   #subtables: Subtable[] = [];
   readonly #byMask = new Map<string, Subtable>();
-  lookups = 0;
-  matched = 0;
-
-  get size(): number {
-    return this.#subtables.reduce((sum, subtable) => sum + subtable.size, 0);
-  }
+  /** Packets that matched nothing, and those that matched flows that are gone. */
+  missed = 0;
+  matchedBefore = 0;
+  size = 0;
 
   *[Symbol.iterator](): IterableIterator<FlowEntry> {
-    for (const subtable of this.#subtables)
-      for (const bucket of subtable.buckets.values()) yield* bucket;
+    for (const subtable of this.#subtables) yield* subtable;
   }
 
-  /** Adds a flow; one with the same match and priority is replaced and its counters start anew (6.4, ADD). */
-  add(spec: FlowSpec): FlowEntry {
-    const compiled = compileMatch(spec.match);
-    const cookie = spec.cookie ?? 0n;
-    const entry: FlowEntry = { ...spec, compiled, cookie, installed: true, packets: 0, bytes: 0 };
-    const subtable = this.#subtableOf(compiled.mask);
-    const hash = hashWords(compiled.key, compiled.mask, subtable.words);
-    const bucket = subtable.buckets.get(hash) ?? [];
-    const same = bucket.findIndex(
-      (other) => other.priority === entry.priority && matches(compiled.key, other, subtable.words),
-    );
-    const replaced = bucket[same];
-    if (replaced !== undefined) {
-      replaced.installed = false;
-      bucket[same] = entry;
-      return entry;
-    }
-    bucket.push(entry);
-    bucket.sort((a, b) => b.priority - a.priority);
-    subtable.buckets.set(hash, bucket);
-    subtable.size++;
-    if (entry.priority > subtable.maxPriority) {
-      subtable.maxPriority = entry.priority;
-      this.#order();
-    }
+  get matched(): number {
+    let sum = this.matchedBefore;
+    for (const entry of this) sum += entry.packets;
+    return sum;
+  }
+
+  /**
+   * Adds a flow; one with the same match and priority is replaced (6.4, ADD).
+   * @throws OpenFlowError OFPET_BAD_MATCH.
+   */
+  add(spec: FlowSpec, program: FlowProgram = NOTHING, now = 0): FlowEntry {
+    const { key, mask } = compileMatch(spec.match);
+    const subtable = this.#subtableOf(mask);
+    const place = subtable.place(key);
+    const replaced = subtable.find(place, spec.priority);
+    const entry = new FlowEntry(spec, subtable, place, program, now);
+    const { maxPriority } = subtable;
+    if (replaced !== undefined) this.#removeFrom(subtable, replaced);
+    subtable.insert(entry);
+    this.size++;
+    if (subtable.maxPriority !== maxPriority) this.#order();
     return entry;
+  }
+
+  /** The flow that `add` would replace. */
+  find(match: Match, priority: number): FlowEntry | undefined {
+    const { key, mask } = compileMatch(match);
+    const subtable = this.#byMask.get(mask.join());
+    return subtable?.find(subtable.place(key), priority);
   }
 
   /** Removes exactly this entry. @returns whether it was there. */
   remove(entry: FlowEntry): boolean {
-    const maskKey = entry.compiled.mask.join();
-    const subtable = this.#byMask.get(maskKey);
-    if (subtable === undefined) return false;
-    const hash = hashWords(entry.compiled.key, entry.compiled.mask, subtable.words);
-    const bucket = subtable.buckets.get(hash);
-    const index = bucket?.indexOf(entry) ?? -1;
-    if (bucket === undefined || index < 0) return false;
-    bucket.splice(index, 1);
-    entry.installed = false;
-    if (bucket.length === 0) subtable.buckets.delete(hash);
-    subtable.size--;
+    const { subtable } = entry;
+    const { maxPriority } = subtable;
+    if (!entry.installed || !this.#removeFrom(subtable, entry)) return false;
     if (subtable.size === 0) {
-      this.#byMask.delete(maskKey);
+      this.#byMask.delete(subtable.mask.join());
       this.#subtables = this.#subtables.filter((other) => other !== subtable);
-    }
+    } else if (subtable.maxPriority !== maxPriority) this.#order();
     return true;
   }
 
   /** The matching entry of the highest priority (5.3). */
   lookup(key: Uint32Array): FlowEntry | undefined {
-    this.lookups++;
     let best: FlowEntry | undefined;
-    for (const subtable of this.#subtables) {
+    const subtables = this.#subtables;
+    for (let i = 0; i < subtables.length; i++) {
+      const subtable = subtables[i] as Subtable;
       if (best !== undefined && best.priority >= subtable.maxPriority) break;
-      const bucket = subtable.buckets.get(hashWords(key, subtable.mask, subtable.words));
-      if (bucket === undefined) continue;
-      for (const entry of bucket) {
-        if (best !== undefined && entry.priority <= best.priority) break;
-        if (matches(key, entry, subtable.words)) {
-          best = entry;
-          break;
-        }
+      const entry = subtable.lookup(key);
+      if (entry !== undefined && (best === undefined || entry.priority > best.priority))
+        best = entry;
+    }
+    return best;
+  }
+
+  /** Flows whose match is the given one or narrower (6.4, non-strict). */
+  *within(match: CompiledMatch): IterableIterator<FlowEntry> {
+    const wanted = nonZero(match);
+    for (const subtable of this.#subtables) {
+      const { mask, words } = subtable;
+      if (!wanted.every((word) => isSubset(match.mask[word] as number, mask[word] as number)))
+        continue;
+      if (
+        words.length === wanted.length &&
+        words.every((word) => mask[word] === match.mask[word])
+      ) {
+        let entry = subtable.first(subtable.place(match.key));
+        for (; entry !== undefined; entry = entry.lower) yield entry;
+        continue;
+      }
+      const indices = wanted.map((word) => words.indexOf(word));
+      for (const entry of subtable) if (agrees(entry, match, wanted, indices)) yield entry;
+    }
+  }
+
+  /** Whether a packet could match both the given match and a flow of this priority (6.4, OFPFF_CHECK_OVERLAP). */
+  overlaps(match: CompiledMatch, priority: number): boolean {
+    for (const subtable of this.#subtables) {
+      if (!subtable.hasPriority(priority)) continue;
+      const { mask, words } = subtable;
+      const common = [...words.keys()].filter(
+        (i) =>
+          ((mask[words[i] as number] as number) & (match.mask[words[i] as number] as number)) !== 0,
+      );
+      for (const entry of subtable) {
+        if (entry.priority !== priority) continue;
+        const apart = common.some((i) => {
+          const word = words[i] as number;
+          const both = (mask[word] as number) & (match.mask[word] as number);
+          return (((entry.words[i] as number) ^ (match.key[word] as number)) & both) !== 0;
+        });
+        if (!apart) return true;
       }
     }
-    if (best !== undefined) this.matched++;
-    return best;
+    return false;
   }
 
   /** Adds the bits that any flow of this table looks at to `union`. */
@@ -148,17 +128,19 @@ export class FlowTable {
         union[word] = (union[word] as number) | (mask[word] as number);
   }
 
+  #removeFrom(subtable: Subtable, entry: FlowEntry): boolean {
+    if (!subtable.remove(entry)) return false;
+    entry.installed = false;
+    this.size--;
+    this.matchedBefore += entry.packets;
+    return true;
+  }
+
   #subtableOf(mask: Uint32Array): Subtable {
     const maskKey = mask.join();
     const known = this.#byMask.get(maskKey);
     if (known !== undefined) return known;
-    const fresh: Subtable = {
-      mask,
-      words: activeWords(mask),
-      buckets: new Map(),
-      size: 0,
-      maxPriority: -1,
-    };
+    const fresh = new Subtable(mask);
     this.#byMask.set(maskKey, fresh);
     this.#subtables.push(fresh);
     return fresh;
@@ -167,4 +149,36 @@ export class FlowTable {
   #order(): void {
     this.#subtables.sort((a, b) => b.maxPriority - a.maxPriority);
   }
+}
+
+const NOTHING: FlowProgram = {
+  meter: undefined,
+  steps: [],
+  clear: false,
+  write: undefined,
+  metadata: undefined,
+  next: undefined,
+  reveals: false,
+};
+
+function nonZero({ mask }: CompiledMatch): number[] {
+  return [...mask.keys()].filter((word) => mask[word] !== 0);
+}
+
+function isSubset(inner: number, outer: number): boolean {
+  return (inner & ~outer) === 0;
+}
+
+function agrees(
+  entry: FlowEntry,
+  { key, mask }: CompiledMatch,
+  wanted: readonly number[],
+  indices: readonly number[],
+): boolean {
+  for (let i = 0; i < wanted.length; i++) {
+    const word = wanted[i] as number;
+    const value = (entry.words[indices[i] as number] as number) & (mask[word] as number);
+    if (value >>> 0 !== key[word]) return false;
+  }
+  return true;
 }

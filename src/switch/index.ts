@@ -1,4 +1,13 @@
-export { type Action, type Instruction, PORT, type SettableField } from './actions.ts';
+export {
+  type Action,
+  ETH_TYPE,
+  type FieldName,
+  type Instruction,
+  IP_PROTOCOL,
+  type MaskedValue,
+  type Match,
+  PORT,
+} from '../openflow/index.ts';
 export {
   cidrToBigInt,
   ipFromBytes,
@@ -8,10 +17,11 @@ export {
   macToBytes,
 } from './addresses.ts';
 export { FairShare } from './fair-share.ts';
-export { ETH_TYPE, type FieldName, IP_PROTOCOL } from './fields.ts';
-export type { FlowEntry, FlowSpec } from './flow-table.ts';
+export type { FlowEntry, FlowSpec } from './flow.ts';
 export { FrameBatch, FrameReader } from './framing.ts';
-export { type MaskedValue, type Match, prefix } from './match.ts';
+export { prefix } from './match.ts';
+export type { OpenFlowDatapath, OpenFlowListener, PacketInEvent } from './openflow-api.ts';
 export { Packet } from './packet.ts';
-export { type PacketIn, type PortCounters, Switch, type SwitchPort } from './pipeline.ts';
-export { StreamPort, zeroCounters } from './stream-port.ts';
+export { type PacketIn, Switch, type SwitchOptions } from './pipeline.ts';
+export { type PortCounters, type SwitchPort, zeroCounters } from './ports.ts';
+export { StreamPort } from './stream-port.ts';

@@ -5,44 +5,87 @@
  * Ports differ in what they carry: guest and TAP ports Ethernet frames, tunnel ports bare IP packets. The
  * Ethernet addresses live in the key only, so a set-field on them works for both, and whoever sends
  * the packet writes the header it needs.
+ *
+ *      l2                   typeAt  l3                      l4                     l3End   end
+ *      | (addresses: unused) | tags | eth_type | header     | header | payload      | trailer |
+ *
+ * As the twelve bytes of the addresses are free, short tags are pushed in place; for longer ones the packet moves into a
+ * buffer of its own.
  */
-import { ETH_TYPE, IP_PROTOCOL, KEY_WORDS, WORD } from './fields.ts';
+import { putU16, putU32, u16, u32 } from './bytes.ts';
+import { ETH_TYPE, KEY_WORDS, VLAN_BITS, WORD } from './fields.ts';
+import { parseLayers } from './parse.ts';
+
+export { putU16, putU32, u16, u32 } from './bytes.ts';
 
 export const ETHERNET_HEADER_BYTES = 14;
-/** Extension headers followed in one IPv6 packet; more than any honest stack sends. */
-const MAX_EXTENSION_HEADERS = 8;
+/** Room before a packet in a buffer of its own, bytes; what is pushed beyond it makes the buffer anew. */
+const HEADROOM = 128;
 
 export class Packet {
   buffer: Buffer = Buffer.alloc(0);
-  /** Offset of the layer 3 header. */
+  /** Offset of the Ethernet header. The bytes of its addresses are not those of the packet; they are in the key. */
+  l2 = 0;
+  /** Offset of the field that holds eth_type, behind all VLAN tags. */
+  typeAt = 0;
+  /** Offset of what follows eth_type. */
   l3 = 0;
   /** Offset of the layer 4 header, 0 when the packet has none that can be read (later fragments). */
   l4 = 0;
-  /** End of the layer 3 packet; Ethernet padding is cut off. */
+  /** Offset of the byte that names the protocol of layer 4. */
+  protocolAt = 0;
+  /** End of the layer 3 packet; 0 when there is none or it is malformed. */
+  l3End = 0;
   end = 0;
   inPort = 0;
+  /** An IPv6 routing header has segments left, so that the destination in the header is not that of the checksum. */
+  routed = false;
+  /** Of an IP packet that is cut in pieces. */
+  fragment = false;
+  /** Bytes of Ethernet padding are kept, and malformed IP packets, without their fields, too. */
+  keepsAll = false;
   /** Queues take it although they are full: it was held before, within a bound. */
   exempt = false;
   readonly key = new Uint32Array(KEY_WORDS);
+  /** First byte that may be written when the packet grows at its front. */
+  #floor = 0;
+  /** It came without an Ethernet header. */
+  #bare = false;
+  #own: Buffer | undefined;
 
   get l3Bytes(): number {
     return this.end - this.l3;
   }
 
   get ethType(): number {
-    return this.key[WORD.ethType] as number;
+    return (this.key[WORD.ethType] as number) & 0xffff;
+  }
+
+  /** Whether there is a whole label stack entry at `l3`. */
+  get labelled(): boolean {
+    const { ethType } = this;
+    const mpls = ethType === ETH_TYPE.mpls || ethType === ETH_TYPE.mplsMulticast;
+    return mpls && this.l3 + 4 <= this.end;
+  }
+
+  /** Whether it has VLAN tags, so that there is more between the addresses and eth_type. */
+  get tagged(): boolean {
+    return ((this.key[WORD.ethType] as number) & VLAN_BITS) !== 0;
+  }
+
+  /** Bytes as an Ethernet frame, without checksum. */
+  get frameBytes(): number {
+    return this.end - this.l2;
   }
 
   /** Takes up an Ethernet frame at [start, end). @returns false when it is malformed. */
   loadFrame(inPort: number, buffer: Buffer, start: number, end: number): boolean {
     if (end - start < ETHERNET_HEADER_BYTES) return false;
-    const { key } = this;
-    key.fill(0);
-    key[WORD.ethDst] = u16(buffer, start);
-    key[WORD.ethDst + 1] = u32(buffer, start + 2);
-    key[WORD.ethSrc] = u16(buffer, start + 6);
-    key[WORD.ethSrc + 1] = u32(buffer, start + 8);
-    return this.#load(inPort, buffer, start + 14, end, u16(buffer, start + 12));
+    this.#begin(inPort, buffer, start, end);
+    this.#floor = start;
+    this.#bare = false;
+    this.loadAddresses(start);
+    return parseLayers(this);
   }
 
   /**
@@ -51,163 +94,133 @@ export class Packet {
    */
   loadIp(inPort: number, buffer: Buffer, start: number, end: number): boolean {
     if (end - start < 20) return false;
-    this.key.fill(0);
     const version = (buffer[start] as number) >> 4;
     if (version !== 4 && version !== 6) return false;
-    return this.#load(inPort, buffer, start, end, version === 4 ? ETH_TYPE.ipv4 : ETH_TYPE.ipv6);
+    this.#begin(inPort, buffer, start - ETHERNET_HEADER_BYTES, end);
+    this.#bare = true;
+    return parseLayers(this, version === 4 ? ETH_TYPE.ipv4 : ETH_TYPE.ipv6);
   }
 
-  /** Writes the packet as an Ethernet frame. @returns the offset behind it. */
-  writeFrame(target: Buffer, offset: number): number {
+  /** Reads the layers again after what was pushed, popped or written has changed what they are. */
+  reload(): void {
+    const bareType = this.#bare ? this.ethType : undefined;
+    this.key.fill(0, WORD.ethType, WORD.tunnel);
+    // What cannot be read any more is passed on without its fields.
+    parseLayers(this, bareType);
+  }
+
+  /** Takes the Ethernet addresses at `offset` for those of the packet. */
+  loadAddresses(offset: number): void {
+    const { key, buffer } = this;
+    key[WORD.ethDst] = u16(buffer, offset);
+    key[WORD.ethDst + 1] = u32(buffer, offset + 2);
+    key[WORD.ethSrc] = u16(buffer, offset + 6);
+    key[WORD.ethSrc + 1] = u32(buffer, offset + 8);
+  }
+
+  /** Writes the Ethernet addresses to `offset` of the packet's buffer or another. */
+  writeAddresses(target: Buffer, offset: number): void {
     const { key } = this;
     putU16(target, offset, key[WORD.ethDst] as number);
     putU32(target, offset + 2, key[WORD.ethDst + 1] as number);
     putU16(target, offset + 6, key[WORD.ethSrc] as number);
     putU32(target, offset + 8, key[WORD.ethSrc + 1] as number);
-    putU16(target, offset + 12, key[WORD.ethType] as number);
-    return offset + 14 + this.buffer.copy(target, offset + 14, this.l3, this.end);
+  }
+
+  /** Writes the packet as an Ethernet frame. @returns the offset behind it. */
+  writeFrame(target: Buffer, offset: number): number {
+    this.writeAddresses(target, offset);
+    if (this.#bare) {
+      putU16(target, offset + 12, this.ethType);
+      return offset + 14 + this.buffer.copy(target, offset + 14, this.l3, this.end);
+    }
+    return offset + 12 + this.buffer.copy(target, offset + 12, this.l2 + 12, this.end);
   }
 
   /** A copy of the packet as an Ethernet frame of its own, for the slow path. */
   toFrame(): Buffer {
-    const frame = Buffer.allocUnsafe(ETHERNET_HEADER_BYTES + this.l3Bytes);
+    const frame = Buffer.allocUnsafe(this.frameBytes);
     this.writeFrame(frame, 0);
     return frame;
   }
 
-  #load(inPort: number, buffer: Buffer, l3: number, end: number, ethType: number): boolean {
+  /** Makes `bytes` of room between the addresses and what follows them. `l2` moves; the rest stays where it is. */
+  grow(bytes: number): void {
+    if (this.#bare || this.l2 - bytes + 12 < this.#floor) this.#moveToOwn(bytes);
+    this.l2 -= bytes;
+  }
+
+  /** Becomes a copy of another packet, in a buffer of its own. */
+  copyFrom(other: Packet): void {
+    const frame = this.#buffer(HEADROOM + other.frameBytes);
+    other.writeFrame(frame, HEADROOM);
+    const moved = HEADROOM - other.l2;
+    this.inPort = other.inPort;
+    this.keepsAll = other.keepsAll;
+    this.exempt = other.exempt;
+    this.key.set(other.key);
+    this.#place(other, frame, moved);
+  }
+
+  #begin(inPort: number, buffer: Buffer, l2: number, end: number): void {
+    const { key } = this;
+    key.fill(0);
+    key[WORD.inPort] = inPort;
+    key[WORD.physicalPort] = inPort;
     this.inPort = inPort;
     this.buffer = buffer;
-    this.l3 = l3;
-    this.l4 = 0;
+    this.l2 = l2;
     this.end = end;
-    this.key[WORD.inPort] = inPort;
-    this.key[WORD.ethType] = ethType;
-    if (ethType === ETH_TYPE.ipv4) return this.#loadIpv4();
-    if (ethType === ETH_TYPE.ipv6) return this.#loadIpv6();
-    if (ethType === ETH_TYPE.arp) return this.#loadArp();
-    return true;
   }
 
-  /** RFC 791, 3.1. */
-  #loadIpv4(): boolean {
-    const { key, buffer, l3 } = this;
-    if (this.end - l3 < 20) return false;
-    const first = buffer[l3] as number;
-    const header = (first & 0x0f) * 4;
-    const total = u16(buffer, l3 + 2);
-    if (first >> 4 !== 4 || header < 20 || total < header || total > this.end - l3) return false;
-    this.end = l3 + total;
-    const protocol = buffer[l3 + 9] as number;
-    // The wire's dscp << 2 | ecn, moved up by a byte, is the key's layout already.
-    key[WORD.protocol] = ((buffer[l3 + 1] as number) << 8) | protocol;
-    key[WORD.source] = u32(buffer, l3 + 12);
-    key[WORD.destination] = u32(buffer, l3 + 16);
-    const laterFragment = (u16(buffer, l3 + 6) & 0x1fff) !== 0;
-    if (!laterFragment) this.#loadL4(protocol, l3 + header);
-    return true;
+  #moveToOwn(bytes: number): void {
+    const room = HEADROOM + bytes;
+    const needed = room + this.frameBytes;
+    // The packet may be in the buffer already.
+    const frame = this.buffer === this.#own ? Buffer.allocUnsafe(needed) : this.#buffer(needed);
+    this.writeFrame(frame, room);
+    if (this.buffer === this.#own) this.#own = frame;
+    this.#place(this, frame, room - this.l2);
   }
 
-  /** RFC 8200, 3 and 4. */
-  #loadIpv6(): boolean {
-    const { key, buffer, l3 } = this;
-    if (this.end - l3 < 40) return false;
-    const payload = u16(buffer, l3 + 4);
-    if ((buffer[l3] as number) >> 4 !== 6 || payload + 40 > this.end - l3) return false;
-    this.end = l3 + 40 + payload;
-    const first = u32(buffer, l3);
-    key[WORD.flowLabel] = first & 0xfffff;
-    for (let i = 0; i < 4; i++) {
-      key[WORD.source + i] = u32(buffer, l3 + 8 + 4 * i);
-      key[WORD.destination + i] = u32(buffer, l3 + 24 + 4 * i);
-    }
-    let next = buffer[l3 + 6] as number;
-    let offset = l3 + 40;
-    let whole = true;
-    for (let i = 0; i < MAX_EXTENSION_HEADERS && isExtension(next); i++) {
-      if (offset + 8 > this.end) return false;
-      const isFragment = next === 44;
-      if (isFragment && (u16(buffer, offset + 2) & 0xfff8) !== 0) whole = false;
-      next = buffer[offset] as number;
-      offset += isFragment ? 8 : ((buffer[offset + 1] as number) + 1) * 8;
-      if (offset > this.end) return false;
-      if (!whole) break;
-    }
-    key[WORD.protocol] = (((first >>> 20) & 0xff) << 8) | next;
-    if (whole) this.#loadL4(next, offset);
-    return true;
+  #buffer(bytes: number): Buffer {
+    if (this.#own === undefined || this.#own.length < bytes)
+      this.#own = Buffer.allocUnsafe(Math.max(2048, bytes));
+    return this.#own;
   }
 
-  #loadL4(protocol: number, l4: number): void {
-    const { key, buffer } = this;
-    const room = this.end - l4;
-    if (protocol === IP_PROTOCOL.tcp || protocol === IP_PROTOCOL.udp || protocol === 132) {
-      if (room < 8) return;
-      key[WORD.l4] = u32(buffer, l4);
-    } else if (protocol === IP_PROTOCOL.icmp || protocol === IP_PROTOCOL.icmp6) {
-      if (room < 4) return;
-      const type = buffer[l4] as number;
-      key[WORD.l4] = (type << 16) | (buffer[l4 + 1] as number);
-      if (protocol === IP_PROTOCOL.icmp6 && (type === 135 || type === 136)) this.#loadNd(l4, type);
-    } else return;
-    this.l4 = l4;
-  }
-
-  /** RFC 4861, 4.3 and 4.4: target, and the first option when it is the link-layer address. */
-  #loadNd(l4: number, type: number): void {
-    const { key, buffer } = this;
-    if (this.end - l4 < 24) return;
-    for (let i = 0; i < 4; i++) key[WORD.ndTarget + i] = u32(buffer, l4 + 8 + 4 * i);
-    const option = l4 + 24;
-    if (this.end - option < 8 || buffer[option] !== (type === 135 ? 1 : 2)) return;
-    const word = type === 135 ? WORD.hardware1 : WORD.hardware2;
-    key[word] = u16(buffer, option + 2);
-    key[word + 1] = u32(buffer, option + 4);
-  }
-
-  /** RFC 826, with Ethernet and IPv4 only. */
-  #loadArp(): boolean {
-    const { key, buffer, l3 } = this;
-    if (this.end - l3 < 28) return false;
-    if (u32(buffer, l3) !== 0x00010800 || u16(buffer, l3 + 4) !== 0x0604) return false;
-    key[WORD.protocol] = u16(buffer, l3 + 6);
-    key[WORD.hardware1] = u16(buffer, l3 + 8);
-    key[WORD.hardware1 + 1] = u32(buffer, l3 + 10);
-    key[WORD.source] = u32(buffer, l3 + 14);
-    key[WORD.hardware2] = u16(buffer, l3 + 18);
-    key[WORD.hardware2 + 1] = u32(buffer, l3 + 20);
-    key[WORD.destination] = u32(buffer, l3 + 24);
-    return true;
+  #place(from: Packet, buffer: Buffer, moved: number): void {
+    this.buffer = buffer;
+    this.#floor = 0;
+    this.#bare = false;
+    this.typeAt = from.typeAt + moved;
+    this.l3 = from.l3 + moved;
+    this.l4 = from.l4 === 0 ? 0 : from.l4 + moved;
+    this.protocolAt = from.protocolAt + moved;
+    this.l3End = from.l3End === 0 ? 0 : from.l3End + moved;
+    this.end = from.end + moved;
+    this.routed = from.routed;
+    this.fragment = from.fragment;
+    this.l2 = from.l2 + moved;
   }
 }
 
-/** Hop-by-hop, routing, fragment, destination options, AH excluded (its length counts otherwise). */
-function isExtension(next: number): boolean {
-  return next === 0 || next === 43 || next === 44 || next === 60;
-}
+/** Packets to use again; as many are made as are under way at once. */
+export class PacketPool {
+  readonly #free: Packet[] = [];
+  readonly #keepsAll: boolean;
 
-export function u16(buffer: Buffer, offset: number): number {
-  return ((buffer[offset] as number) << 8) | (buffer[offset + 1] as number);
-}
+  constructor(keepsAll: boolean) {
+    this.#keepsAll = keepsAll;
+  }
 
-export function u32(buffer: Buffer, offset: number): number {
-  return (
-    (((buffer[offset] as number) << 24) |
-      ((buffer[offset + 1] as number) << 16) |
-      ((buffer[offset + 2] as number) << 8) |
-      (buffer[offset + 3] as number)) >>>
-    0
-  );
-}
+  take(): Packet {
+    const packet = this.#free.pop() ?? new Packet();
+    packet.keepsAll = this.#keepsAll;
+    return packet;
+  }
 
-export function putU16(buffer: Buffer, offset: number, value: number): void {
-  buffer[offset] = value >>> 8;
-  buffer[offset + 1] = value;
-}
-
-export function putU32(buffer: Buffer, offset: number, value: number): void {
-  buffer[offset] = value >>> 24;
-  buffer[offset + 1] = value >>> 16;
-  buffer[offset + 2] = value >>> 8;
-  buffer[offset + 3] = value;
+  give(packet: Packet): void {
+    this.#free.push(packet);
+  }
 }

@@ -1,71 +1,39 @@
 /**
  * The switch: ports, flow tables and the pipeline of OpenFlow 1.3.5, section 5, behind an exact-match cache.
  *
- *   port -> load -> cache --hit--> program ------------------------------> ports
- *                     `--miss--> table 0 -> ... -> table n -> action set --^   (recorded as a program)
+ *   port -> load -> cache --hit--> path -----------------------------------> ports
+ *                     `--miss--> table 0 -> ... -> table n -> action set --^   (the path is remembered)
  *
- * A cache entry is keyed by the bits that any installed flow looks at, so packets that no flow can tell
- * apart share one. Every change of flows starts a new generation, which makes all older entries stale.
- * Set-field and TTL actions change the packet in the chunk it arrived in.
+ * A path is the list of flows that were met. What its actions do is done again for every packet, so that only the lookups are
+ * saved. Where an action brings to light what was not in the flow key on arrival, as popping a tag does, and
+ * another table follows, every packet goes through the tables itself. Actions change the packet in the chunk it
+ * arrived in.
  */
-import { SojournError } from '../common/index.ts';
-import { PORT } from './actions.ts';
-import { KEY_WORDS, WORD } from './fields.ts';
-import { activeWords, type FlowEntry, type FlowSpec, FlowTable, hashWords } from './flow-table.ts';
-import { Packet } from './packet.ts';
-import { type Program, type Step, traceProgram } from './program.ts';
-import { decrementTtl, setTtl, writeField } from './rewrite.ts';
+import { FRAGMENTS, openFlowError, PORT } from '../openflow/index.ts';
+import { Executor, type PacketIn, type SwitchDrops } from './executor.ts';
+import { WORD } from './fields.ts';
+import type { FlowEntry, FlowProgram, FlowSpec } from './flow.ts';
+import { FlowCache, type PathNode } from './flow-cache.ts';
+import { FlowTable } from './flow-table.ts';
+import { Groups } from './groups.ts';
+import { compileInstructions } from './instructions.ts';
+import { Meters } from './meters.ts';
+import { type Packet, PacketPool } from './packet.ts';
+import { PortEntry, type SwitchPort } from './ports.ts';
+import { ActionSet, compileActions, type Step } from './steps.ts';
 
-/** Entries of the flow cache; a power of two. One entry is about 400 bytes. */
-const CACHE_ENTRIES = 16_384;
-export const TABLE_COUNT = 16;
+export type { PacketIn, PacketInReason, SwitchDrops } from './executor.ts';
 
-export interface PortCounters {
-  rxPackets: number;
-  rxBytes: number;
-  txPackets: number;
-  txBytes: number;
-  rxDropped: number;
-  txDropped: number;
-}
+export const TABLE_COUNT = 254;
 
-export interface SwitchPort {
-  readonly number: number;
-  /** Largest layer 3 packet the port takes, bytes. */
-  readonly mtu: number;
-  readonly counters: PortCounters;
-  /** Copies the packet into the port's queue or drops it; must not keep the packet. */
-  send(packet: Packet): void;
-  /** Hands over what `send` has gathered. Called once after each chunk. */
-  flush(): void;
-}
-
-/** Why a packet goes to the slow path (`ofp_packet_in_reason`, and the one that 1.3 lacks). */
-export type PacketInReason = 'action' | 'invalid-ttl' | 'too-big';
-
-export interface PacketIn {
-  readonly reason: PacketInReason;
-  /** The flow whose action it was, or that asked for the TTL to be decremented. */
-  readonly cookie: bigint;
-  readonly inPort: number;
-  /** With reason `too-big`: the MTU that it did not fit, bytes. */
-  readonly mtu: number;
-  /** The packet; valid only during the call. */
-  readonly packet: Packet;
-}
-
-interface CacheEntry extends Program {
-  readonly key: Uint32Array;
-  generation: number;
-}
-
-export interface SwitchDrops {
-  malformed: number;
-  /** No flow matched, and the table has no table-miss flow (5.4). */
-  tableMiss: number;
-  unknownPort: number;
-  /** Output to the port of arrival without naming IN_PORT (5.12, Output). */
-  backToInPort: number;
+export interface SwitchOptions {
+  /**
+   * Packets are forwarded as they came: Ethernet padding stays, and a packet whose IP or ARP header is malformed is a packet
+   * without these fields. Without it padding is cut off and malformed packets are dropped, as a gateway should.
+   */
+  readonly transparent?: boolean;
+  /** Monotonic milliseconds. */
+  readonly clock?: () => number;
 }
 
 export class Switch {
@@ -73,60 +41,122 @@ export class Switch {
     { length: TABLE_COUNT },
     () => new FlowTable(),
   );
-  readonly drops: SwitchDrops = { malformed: 0, tableMiss: 0, unknownPort: 0, backToInPort: 0 };
-  cacheHits = 0;
-  cacheMisses = 0;
-  readonly #ports = new Map<number, SwitchPort>();
-  #dirty: SwitchPort[] = [];
-  readonly #cache: (CacheEntry | undefined)[] = new Array(CACHE_ENTRIES);
-  #generation = 1;
-  readonly #mask = new Uint32Array(KEY_WORDS);
-  #words: readonly number[] = [];
-  #maskGeneration = 0;
-  readonly #onPacketIn: (event: PacketIn) => void;
-  readonly #packet = new Packet();
-  readonly #injected = new Packet();
+  readonly groups: Groups;
+  readonly meters = new Meters();
+  readonly ports: ReadonlyMap<number, PortEntry>;
+  /** `FRAGMENTS`. */
+  fragments: number = FRAGMENTS.normal;
+  /** A port came, went, or changed its state. */
+  onPortChange: ((reason: 'add' | 'delete' | 'modify', port: PortEntry) => void) | undefined;
+  readonly #executor: Executor;
+  readonly #ports = new Map<number, PortEntry>();
+  /** Ports that are not to be received from. */
+  readonly #deaf = new Set<number>();
+  readonly #cache: FlowCache;
+  readonly #packet: Packet;
+  readonly #injected: PacketPool;
+  /** Counts packets, so that one can tell whether there was another meanwhile. */
+  #serial = 0;
+  /** Packets under way: handling one can bring up another. */
+  #depth = 0;
+  readonly #clock: () => number;
+  #now = 0;
+  #clockRead = false;
 
-  constructor(onPacketIn: (event: PacketIn) => void) {
-    this.#onPacketIn = onPacketIn;
+  constructor(onPacketIn: (event: PacketIn) => void, options: SwitchOptions = {}) {
+    this.ports = this.#ports;
+    this.#clock = options.clock ?? (() => performance.now());
+    this.groups = new Groups((port) => this.#ports.get(port)?.live ?? false);
+    this.#cache = new FlowCache(this.tables);
+    this.#executor = new Executor(this.#ports, this.groups, onPacketIn);
+    this.#injected = new PacketPool(options.transparent ?? false);
+    this.#packet = this.#injected.take();
+  }
+
+  get drops(): SwitchDrops {
+    return this.#executor.drops;
+  }
+
+  get cacheHits(): number {
+    return this.#cache.hits;
+  }
+
+  get cacheMisses(): number {
+    return this.#cache.misses;
+  }
+
+  /** Monotonic milliseconds. */
+  get now(): number {
+    return this.#clock();
   }
 
   attach(port: SwitchPort): void {
-    this.#ports.set(port.number, port);
-    this.#generation++;
+    const entry = new PortEntry(port, this.now);
+    this.#ports.set(port.number, entry);
+    this.#portsChanged();
+    this.onPortChange?.('add', entry);
   }
 
   detach(number: number): void {
+    const entry = this.#ports.get(number);
+    if (entry === undefined) return;
     this.#ports.delete(number);
-    this.#generation++;
+    this.#portsChanged();
+    this.onPortChange?.('delete', entry);
   }
 
-  /** @throws SojournError `flow-goto-bad` when it goes back to a table (5.1), `flow-match-bad`. */
+  /** Somebody has connected to the port, or is gone, or its configuration was changed. */
+  portChanged(number: number): void {
+    const entry = this.#ports.get(number);
+    if (entry === undefined) return;
+    this.#portsChanged();
+    this.onPortChange?.('modify', entry);
+  }
+
+  /**
+   * A flow of the switch's owner; one with the same match and priority is replaced and its counters start anew.
+   * @throws OpenFlowError for a match or instructions that cannot be.
+   */
   addFlow(spec: FlowSpec): FlowEntry {
-    for (const instruction of spec.instructions) {
-      if (instruction.type !== 'goto-table') continue;
-      if (instruction.table > spec.table && instruction.table < TABLE_COUNT) continue;
-      throw new SojournError({
-        kind: 'usage',
-        code: 'flow-goto-bad',
-        message: `A flow of table ${spec.table} cannot go to table ${instruction.table}`,
-      });
-    }
-    const entry = this.#table(spec.table).add(spec);
-    this.#generation++;
+    const program = this.compile(spec);
+    const entry = this.table(spec.table).add(spec, program, this.now);
+    this.invalidate();
     return entry;
   }
 
-  removeFlow(entry: FlowEntry): void {
-    this.#table(entry.table).remove(entry);
-    this.#generation++;
+  removeFlow(entry: FlowEntry): boolean {
+    const removed = this.table(entry.table).remove(entry);
+    this.invalidate();
+    return removed;
+  }
+
+  /** @throws OpenFlowError OFPET_BAD_ACTION, OFPET_BAD_INSTRUCTION, OFPET_METER_MOD_FAILED. */
+  compile(spec: FlowSpec): FlowProgram {
+    return compileInstructions(spec, {
+      tables: TABLE_COUNT,
+      groupOf: (id) => this.groups.get(id),
+      meterOf: (id) => this.meters.get(id),
+    });
+  }
+
+  /** @throws OpenFlowError OFPFMFC_BAD_TABLE_ID. */
+  table(index: number): FlowTable {
+    const table = this.tables[index];
+    if (table === undefined)
+      throw openFlowError('flow-mod-failed', 'bad-table-id', `there is no table ${index}`);
+    return table;
+  }
+
+  /** What was decided before holds no more. */
+  invalidate(): void {
+    this.#cache.invalidate();
   }
 
   /** An Ethernet frame from a port; call `flush` after the last one of a chunk. */
   receiveFrame(port: SwitchPort, buffer: Buffer, start: number, end: number): void {
     port.counters.rxPackets++;
     port.counters.rxBytes += end - start;
-    if (this.#packet.loadFrame(port.number, buffer, start, end)) this.#process(this.#packet);
+    if (this.#packet.loadFrame(port.number, buffer, start, end)) this.#receive(port, this.#packet);
     else this.drops.malformed++;
   }
 
@@ -134,134 +164,146 @@ export class Switch {
   receiveIp(port: SwitchPort, buffer: Buffer, start: number, end: number): void {
     port.counters.rxPackets++;
     port.counters.rxBytes += end - start;
-    if (this.#packet.loadIp(port.number, buffer, start, end)) this.#process(this.#packet);
+    if (this.#packet.loadIp(port.number, buffer, start, end)) this.#receive(port, this.#packet);
     else this.drops.malformed++;
   }
 
-  /** Sends a frame of the switch's own through the tables, as if it came from LOCAL; flushes. */
-  inject(frame: Buffer): void {
-    if (this.#injected.loadFrame(PORT.local, frame, 0, frame.length)) this.#process(this.#injected);
+  /** Sends a frame of the switch's own, which it may change, through the tables; flushes. */
+  inject(frame: Buffer, inPort: number = PORT.local): void {
+    const packet = this.#injected.take();
+    if (packet.loadFrame(inPort, frame, 0, frame.length)) this.#process(packet);
     else this.drops.malformed++;
+    this.#injected.give(packet);
     this.flush();
   }
 
   /** Packet-out to one port, past the tables and past the bounds of its queue; flushes. */
   sendFrames(port: number, frames: Iterable<Buffer>): void {
-    const packet = this.#injected;
+    const packet = this.#injected.take();
     for (const frame of frames) {
       if (packet.loadFrame(PORT.controller, frame, 0, frame.length)) {
         packet.exempt = true;
-        this.#output(packet, port, 0n);
+        this.#executor.send(packet, port);
         packet.exempt = false;
       } else this.drops.malformed++;
     }
+    this.#injected.give(packet);
     this.flush();
   }
 
-  flush(): void {
-    if (this.#dirty.length === 0) return;
-    const dirty = this.#dirty;
-    this.#dirty = [];
-    for (const port of dirty) port.flush();
+  /**
+   * Packet-out (7.3.7): takes steps on a frame, which they may change; an output to TABLE goes through the tables; flushes.
+   * @returns false when it is no frame.
+   */
+  execute(frame: Buffer, inPort: number, steps: readonly Step[]): boolean {
+    const packet = this.#injected.take();
+    const loaded = packet.loadFrame(inPort, frame, 0, frame.length);
+    this.#executor.begin();
+    for (const step of loaded ? steps : []) {
+      if (step.op === 'output' && step.port === PORT.table) this.inject(packet.toFrame(), inPort);
+      else if (!this.#executor.run(packet, [step], undefined)) break;
+    }
+    this.#injected.give(packet);
+    this.flush();
+    return loaded;
   }
 
-  #table(index: number): FlowTable {
-    const table = this.tables[index];
-    if (table === undefined) throw new RangeError(`there is no table ${index}`);
-    return table;
+  /** Hands over what the ports have gathered, unless a packet is under way: then it is done behind that. */
+  flush(): void {
+    if (this.#depth > 0) return;
+    this.#clockRead = false;
+    this.#executor.flush();
+  }
+
+  #portsChanged(): void {
+    this.#deaf.clear();
+    for (const [number, entry] of this.#ports) if (!entry.receives) this.#deaf.add(number);
+    this.groups.portsChanged();
+    this.invalidate();
+  }
+
+  #receive(port: SwitchPort, packet: Packet): void {
+    if (this.#deaf.size > 0 && this.#deaf.has(port.number)) {
+      port.counters.rxDropped++;
+      return;
+    }
+    this.#process(packet);
   }
 
   #process(packet: Packet): void {
-    if (this.#maskGeneration !== this.#generation) this.#refreshMask();
-    const { key } = packet;
-    const mask = this.#mask;
-    const words = this.#words;
-    const slot = hashWords(key, mask, words) & (CACHE_ENTRIES - 1);
-    const cached = this.#cache[slot];
-    if (cached !== undefined && cached.generation === this.#generation) {
-      let same = true;
-      for (let i = 0; i < words.length; i++) {
-        const word = words[i] as number;
-        if (((key[word] as number) & (mask[word] as number)) >>> 0 !== cached.key[word]) {
-          same = false;
-          break;
-        }
-      }
-      if (same) {
-        this.cacheHits++;
-        this.#run(packet, cached);
-        return;
-      }
+    if (this.fragments === FRAGMENTS.drop && packet.fragment) return;
+    if (!this.#clockRead) {
+      this.#now = this.#clock();
+      this.#clockRead = true;
     }
-    this.cacheMisses++;
-    const masked = new Uint32Array(KEY_WORDS);
-    for (const word of words) masked[word] = (key[word] as number) & (mask[word] as number);
-    const program = traceProgram(this.tables, key);
-    this.#cache[slot] = { ...program, key: masked, generation: this.#generation };
-    this.#run(packet, program);
+    this.#executor.begin();
+    this.#serial++;
+    this.#depth++;
+    const path = this.#cache.lookup(packet.key);
+    if (path === undefined) this.#walk(packet);
+    else this.#follow(packet, path);
+    this.#depth--;
   }
 
-  #refreshMask(): void {
-    this.#mask.fill(0);
-    for (const table of this.tables) table.addMasks(this.#mask);
-    // Metadata is zero on arrival (5.1): it tells no packets apart.
-    this.#mask.fill(0, WORD.metadata, WORD.metadata + 2);
-    this.#words = activeWords(this.#mask);
-    this.#maskGeneration = this.#generation;
-  }
-
-  #run(packet: Packet, program: Program): void {
-    const { steps, flows } = program;
-    const bytes = packet.l3Bytes;
+  #follow(packet: Packet, path: PathNode): void {
+    const { flows } = path;
     for (let i = 0; i < flows.length; i++) {
       const flow = flows[i] as FlowEntry;
-      flow.packets++;
-      flow.bytes += bytes;
+      if (!this.#take(packet, flow)) return;
     }
-    for (let i = 0; i < steps.length; i++) {
-      const step = steps[i] as Step;
-      switch (step.op) {
-        case 'output':
-          this.#output(packet, step.port, step.cookie);
-          break;
-        case 'write':
-          writeField(packet, step.write);
-          break;
-        case 'dec-ttl':
-          if (decrementTtl(packet)) break;
-          this.#packetIn(packet, 'invalid-ttl', step.cookie, 0);
-          return;
-        case 'set-ttl':
-          setTtl(packet, step.ttl);
-          break;
+    if (path.final !== undefined) this.#executor.runSet(packet, path.final, path.flow);
+  }
+
+  /** Counts the packet and does what a flow says of it, up to the next table. @returns whether it goes on. */
+  #take(packet: Packet, flow: FlowEntry): boolean {
+    flow.packets++;
+    flow.bytes += packet.frameBytes;
+    flow.usedAt = this.#now;
+    const { meter, steps, metadata } = flow.program;
+    if (meter !== undefined && !meter.pass(packet, this.#now)) return false;
+    if (steps.length > 0 && !this.#executor.run(packet, steps, flow)) return false;
+    if (metadata !== undefined) {
+      const { key } = packet;
+      for (let i = 0; i < 2; i++) {
+        const old = (key[WORD.metadata + i] as number) & ~(metadata.mask[i] as number);
+        key[WORD.metadata + i] = old | (metadata.value[i] as number);
       }
     }
-    if (program.missed) this.drops.tableMiss++;
+    return true;
   }
 
-  #output(packet: Packet, number: number, cookie: bigint): void {
-    if (number === PORT.controller) {
-      this.#packetIn(packet, 'action', cookie, 0);
-      return;
+  #walk(packet: Packet): void {
+    const cache = this.#cache;
+    const serial = this.#serial;
+    const slot = cache.reserve(packet.key);
+    let set: ActionSet | undefined;
+    let node: PathNode | undefined;
+    let cacheable = true;
+    for (let index: number | undefined = 0; index !== undefined; ) {
+      const table = this.tables[index] as FlowTable;
+      const flow: FlowEntry | undefined = table.lookup(packet.key);
+      // Of the action set nothing is left then (5.4).
+      if (flow === undefined) {
+        table.missed++;
+        this.drops.tableMiss++;
+        return;
+      }
+      node = cache.node(node, flow);
+      const { program } = flow;
+      if (!this.#take(packet, flow)) return;
+      if (program.clear) set?.clear();
+      if (program.write !== undefined) {
+        set ??= new ActionSet();
+        set.write(program.write);
+      }
+      index = program.next;
+      const remarks = program.meter?.remarks ?? false;
+      if (index !== undefined && (program.reveals || remarks)) cacheable = false;
     }
-    if (number === packet.inPort) {
-      this.drops.backToInPort++;
-      return;
-    }
-    const port = this.#ports.get(number === PORT.inPort ? packet.inPort : number);
-    if (port === undefined) {
-      this.drops.unknownPort++;
-      return;
-    }
-    if (packet.l3Bytes > port.mtu) {
-      this.#packetIn(packet, 'too-big', cookie, port.mtu);
-      return;
-    }
-    port.send(packet);
-    if (!this.#dirty.includes(port)) this.#dirty.push(port);
-  }
-
-  #packetIn(packet: Packet, reason: PacketInReason, cookie: bigint, mtu: number): void {
-    this.#onPacketIn({ reason, cookie, inPort: packet.inPort, mtu, packet });
+    if (node === undefined) return;
+    node.final ??= compileActions(set?.ordered() ?? [], (id) => this.groups.get(id));
+    // Another packet since may have taken the place that was reserved.
+    if (cacheable && serial === this.#serial) cache.store(slot, node);
+    this.#executor.runSet(packet, node.final, node.flow);
   }
 }

@@ -7,8 +7,9 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { checkSocketPath, SojournError } from '../common/index.ts';
 import { FairShare } from './fair-share.ts';
 import { FrameBatch, FrameReader } from './framing.ts';
-import { ETHERNET_HEADER_BYTES, type Packet, putU32 } from './packet.ts';
-import type { PortCounters, Switch, SwitchPort } from './pipeline.ts';
+import { type Packet, putU32 } from './packet.ts';
+import type { Switch } from './pipeline.ts';
+import { type SwitchPort, zeroCounters } from './ports.ts';
 
 /** Bytes queued toward a QEMU that does not read; more are dropped, as by a full transmit ring. */
 const MAX_QUEUED_BYTES = 1024 * 1024;
@@ -18,18 +19,17 @@ export interface StreamPortOptions {
   readonly socketPath: string;
   readonly mtu: number;
   readonly owner: Switch;
+  /** At most 15 bytes. */
+  readonly name?: string;
   /** Called for every connection; `again` from the second on. */
   readonly onConnected?: (again: boolean) => void;
   readonly onDisconnected?: () => void;
 }
 
-export function zeroCounters(): PortCounters {
-  return { rxPackets: 0, rxBytes: 0, txPackets: 0, txBytes: 0, rxDropped: 0, txDropped: 0 };
-}
-
 export class StreamPort implements SwitchPort {
   readonly number: number;
   readonly mtu: number;
+  readonly name: string;
   readonly counters = zeroCounters();
   readonly socketPath: string;
   connections: number;
@@ -44,6 +44,7 @@ export class StreamPort implements SwitchPort {
     this.#options = options;
     this.number = options.number;
     this.mtu = options.mtu;
+    this.name = options.name ?? `port${options.number}`;
     this.socketPath = options.socketPath;
     this.connections = connectedBefore ? 1 : 0;
   }
@@ -68,7 +69,7 @@ export class StreamPort implements SwitchPort {
   }
 
   send(packet: Packet): void {
-    const bytes = ETHERNET_HEADER_BYTES + packet.l3Bytes;
+    const bytes = packet.frameBytes;
     const socket = this.#socket;
     if (socket === undefined || !this.#room(socket, packet, bytes)) {
       this.counters.txDropped++;
@@ -135,9 +136,11 @@ export class StreamPort implements SwitchPort {
       if (this.#socket !== socket) return;
       this.#socket = undefined;
       this.#batch.discard();
+      owner.portChanged(this.number);
       this.#options.onDisconnected?.();
     });
     this.connections++;
+    owner.portChanged(this.number);
     this.#options.onConnected?.(this.connections > 1);
   }
 

@@ -1,0 +1,96 @@
+/** One flow of a table, installed or not any more. */
+import type { Action, Instruction, Match } from '../openflow/index.ts';
+import type { PathNode } from './flow-cache.ts';
+import type { MeterEntry } from './meters.ts';
+import type { Step } from './steps.ts';
+import type { Subtable } from './subtable.ts';
+
+export interface FlowSpec {
+  readonly table: number;
+  readonly priority: number;
+  readonly match: Match;
+  readonly instructions: readonly Instruction[];
+  readonly cookie?: bigint;
+  /** Seconds; 0 or left out for never. */
+  readonly idleTimeout?: number;
+  readonly hardTimeout?: number;
+  /** `FLOW_FLAG` bits. */
+  readonly flags?: number;
+}
+
+/** Instructions compiled, in the order in which they are executed (5.9). */
+export interface FlowProgram {
+  readonly meter: MeterEntry | undefined;
+  readonly steps: readonly Step[];
+  readonly clear: boolean;
+  readonly write: readonly Action[] | undefined;
+  readonly metadata:
+    | { readonly value: readonly number[]; readonly mask: readonly number[] }
+    | undefined;
+  readonly next: number | undefined;
+  /** What comes after cannot be told from the flow key that the packet had when it arrived. */
+  readonly reveals: boolean;
+}
+
+export class FlowEntry implements FlowSpec {
+  readonly table: number;
+  readonly priority: number;
+  readonly match: Match;
+  readonly cookie: bigint;
+  readonly idleTimeout: number;
+  readonly hardTimeout: number;
+  readonly flags: number;
+  readonly subtable: Subtable;
+  /** The words of the key in which its table's mask has ones. */
+  readonly words: Uint32Array;
+  readonly hash: number;
+  instructions: readonly Instruction[];
+  program: FlowProgram;
+  /** False once it was removed, or replaced by another with the same match and priority. */
+  installed = true;
+  packets = 0;
+  bytes = 0;
+  /** Monotonic milliseconds. */
+  readonly createdAt: number;
+  usedAt: number;
+  /** The next flow with the same match, of a lower priority. */
+  lower: FlowEntry | undefined;
+  /** Of a flow of the first table: where its packets go, as long as no flow changes. */
+  path: PathNode | undefined;
+
+  constructor(
+    spec: FlowSpec,
+    subtable: Subtable,
+    place: { words: Uint32Array; hash: number },
+    program: FlowProgram,
+    now: number,
+  ) {
+    this.table = spec.table;
+    this.priority = spec.priority;
+    this.match = spec.match;
+    this.instructions = spec.instructions;
+    this.cookie = spec.cookie ?? 0n;
+    this.idleTimeout = spec.idleTimeout ?? 0;
+    this.hardTimeout = spec.hardTimeout ?? 0;
+    this.flags = spec.flags ?? 0;
+    this.subtable = subtable;
+    this.words = place.words;
+    this.hash = place.hash;
+    this.program = program;
+    this.createdAt = now;
+    this.usedAt = now;
+  }
+
+  /** Whether it is what packets meet that match no other flow (5.4). */
+  get isTableMiss(): boolean {
+    return this.priority === 0 && this.words.length === 0;
+  }
+
+  /** Monotonic milliseconds at which it times out; undefined for never. */
+  get deadline(): number | undefined {
+    const hard = this.hardTimeout > 0 ? this.createdAt + this.hardTimeout * 1000 : undefined;
+    const idle = this.idleTimeout > 0 ? this.usedAt + this.idleTimeout * 1000 : undefined;
+    if (hard === undefined || idle === undefined) return hard ?? idle;
+    return Math.min(hard, idle);
+  }
+}
