@@ -63,7 +63,7 @@ export function decodeMessage(bytes: Uint8Array): Envelope {
 /** The error message about a request, whose bytes are given. It goes with the xid of the request. */
 export function errorMessage(error: OpenFlowError, request: Uint8Array): ErrorMessage {
   const { errorType, code, experimenter } = error;
-  const data = request.slice(0, ERROR_DATA_BYTES);
+  const data = new Uint8Array(request.subarray(0, ERROR_DATA_BYTES));
   return experimenter === undefined
     ? { type: 'error', errorType, code, data }
     : { type: 'error', errorType, code, experimenter, data };

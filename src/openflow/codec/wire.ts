@@ -65,7 +65,7 @@ export class Reader {
   /** A copy. */
   bytes(count: number): Uint8Array {
     const at = this.#advance(count);
-    return this.#bytes.slice(at, at + count);
+    return new Uint8Array(this.#bytes.subarray(at, at + count));
   }
 
   rest(): Uint8Array {

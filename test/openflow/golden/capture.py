@@ -301,7 +301,7 @@ def os_ken() -> Recorder:
         dict(eth_type=0x8847, mpls_label=1000, mpls_tc=2, mpls_bos=1),
         dict(eth_type=0x88E7, pbb_isid=(0x120000, 0xFF0000)),
         dict(tunnel_id=(0x1200000000, 0xFF00000000)),
-        dict(eth_type=0x86DD, ipv6_exthdr=(0x01, 0x1FF)),
+        dict(eth_type=0x86DD, ipv6_exthdr=(0x01, 0x0F)),
     ] # fmt: skip
     actions = [
         parser.OFPActionOutput(ofp.OFPP_CONTROLLER, 128), parser.OFPActionCopyTtlOut(), parser.OFPActionCopyTtlIn(),
@@ -320,7 +320,7 @@ def os_ken() -> Recorder:
     ] # fmt: skip
     match = parser.OFPMatch(**matches[3])
 
-    add(parser.OFPHello(datapath, [parser.OFPHelloElemVersionBitmap([1, 4])]))
+    add(parser.OFPHello(datapath, elements=[parser.OFPHelloElemVersionBitmap(versions=[1, 4])]))
     add(parser.OFPErrorMsg(datapath, type_=ofp.OFPET_BAD_ACTION, code=ofp.OFPBAC_BAD_LEN, data=b"refused"))
     add(parser.OFPErrorExperimenterMsg(datapath, exp_type=2600, experimenter=0x4F4E4600, data=b"refused"))
     add(parser.OFPEchoRequest(datapath, b"ping"))
