@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { ExecaError, execa } from 'execa';
 import { ApiClient, apiSocketPath } from '../../src/api/index.ts';
 import type { Lab, Namespace } from '../lab/index.ts';
 
@@ -64,11 +65,8 @@ export class Place {
 
   /** Runs `sojourn ARGS --json`; returns its standard output. Throws with the command's own words. */
   sojourn(...args: string[]): Promise<string> {
-    const { namespace, signal, lab } = this.#options;
-    const [file = '', ...rest] = namespace.command([
-      ...[process.execPath, COMMAND, ...args],
-      ...['--state', this.state, '--json'],
-    ]);
+    const { signal, lab } = this.#options;
+    const [file = '', ...rest] = this.#command(args);
     return new Promise((resolve, reject) => {
       execFile(
         file,
@@ -89,6 +87,27 @@ export class Place {
         },
       );
     });
+  }
+
+  /** The same without a deadline; `onLine` gets each line of its output when it comes. */
+  async follow(args: readonly string[], onLine: (line: string) => void): Promise<void> {
+    const { signal, lab } = this.#options;
+    const [file = '', ...rest] = this.#command(args);
+    const env = { ...process.env, ...environment(lab) };
+    try {
+      for await (const line of execa(file, rest, { env, cancelSignal: signal })) onLine(line);
+    } catch (error) {
+      signal.throwIfAborted();
+      const words = error instanceof ExecaError ? `${error.stderr}`.trim() : `${error}`;
+      throw new Error(`sojourn ${args.slice(0, 2).join(' ')} at ${this.name}: ${words}`);
+    }
+  }
+
+  #command(args: readonly string[]): string[] {
+    return this.#options.namespace.command([
+      ...[process.execPath, COMMAND, ...args],
+      ...['--state', this.state, '--json'],
+    ]);
   }
 }
 

@@ -248,7 +248,7 @@ export class Lab {
 
   async #connectAccessLink(): Promise<void> {
     const cable = (socket: string) =>
-      `server=off,addr.type=unix,addr.path=${join(this.directory, socket)}`;
+      `stream,server=off,addr.type=unix,addr.path=${join(this.directory, socket)}`;
     const [atDevice] = await Promise.all([
       startTapAdapter(this.device, 'wlan0', cable('link-a.sock')),
       startTapAdapter(this.home, 'lan', cable('link-b.sock')),

@@ -7,13 +7,14 @@ const START_DEADLINE_MS = 10_000;
 const LOOK_AGAIN_MS = 10;
 
 /**
- * Joins TAP `device` of a namespace to the `-netdev stream` with the options `stream`, such as
- * `server=off,addr.type=unix,addr.path=/run/cable.sock`: a hub with two ports. Resolves when the device has its carrier.
+ * Joins TAP `device` of a namespace to the `-netdev` `other`, such as `stream,server=off,addr.type=unix,addr.path=...`: a
+ * hub with two ports. Resolves when the device has its carrier. A `stream` that is a server will not do: QEMU 10.0 ends
+ * with a segmentation fault when a frame comes for it before its client.
  */
 export async function startTapAdapter(
   namespace: Namespace,
   device: string,
-  stream: string,
+  other: string,
 ): Promise<ChildProcess> {
   const adapter = await namespace.spawn(
     [
@@ -21,7 +22,7 @@ export async function startTapAdapter(
       ...['-M', 'none', '-nodefaults', '-display', 'none', '-monitor', 'none'],
       ...['-netdev', `tap,id=tap,ifname=${device},script=no,downscript=no,vnet_hdr=off`],
       ...['-netdev', 'hubport,id=left,hubid=0,netdev=tap'],
-      ...['-netdev', `stream,id=cable,${stream}`],
+      ...['-netdev', `${other},id=cable`],
       ...['-netdev', 'hubport,id=right,hubid=0,netdev=cable'],
     ],
     { stderr: 'pipe' },

@@ -13,8 +13,10 @@ export const probeOptions = z.object({
   /** Where the logs go. */
   directory: z.string(),
   targets: z.array(target).min(1),
+  /** Length of an echo datagram's payload; its number needs up to 16. */
+  echoBytes: z.int().min(16).max(1400).default(64),
 });
-export type ProbeOptions = z.infer<typeof probeOptions>;
+export type ProbeOptions = z.input<typeof probeOptions>;
 
 export const datagramCommand = z.discriminatedUnion('command', [
   /** Milliseconds between two numbered datagrams, to the targets in turn; 0: none. */

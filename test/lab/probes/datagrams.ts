@@ -17,8 +17,6 @@ import { nanoseconds, ProbeLog } from './log.ts';
 
 const ECHO_PORT = 7;
 const CONTROL_PORT = 7003;
-/** Bytes of a numbered datagram. */
-const ECHO_BYTES = 64;
 /** To IPv4 and IPv6 in turn: the guest sends one a millisecond in all. */
 const STREAM_SPACING_US = 2000;
 const CHUNK = 1000;
@@ -68,7 +66,7 @@ class EchoSeries {
     if (count >= LATE) this.#log.write(`late ${nanoseconds()} ${count}`);
     for (let n = 0; n < count; n += 1) {
       this.#sent += 1;
-      const message = `probe ${this.#sent} `.padEnd(ECHO_BYTES, '.');
+      const message = `probe ${this.#sent} `.padEnd(echoBytes, '.');
       this.#log.write(`sent ${nanoseconds()} ${this.#sent}`);
       this.#socket.send(message, ECHO_PORT, this.#target.address, () => {});
     }
@@ -156,7 +154,7 @@ class Streams {
   }
 }
 
-const { directory, targets } = probeOptions.parse(JSON.parse(process.argv[2] ?? ''));
+const { directory, targets, echoBytes } = probeOptions.parse(JSON.parse(process.argv[2] ?? ''));
 const series = await Promise.all(targets.map((each) => EchoSeries.open(directory, each)));
 const streams = targets.map((each) => new Streams(directory, each));
 

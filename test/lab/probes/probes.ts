@@ -24,6 +24,7 @@ export class Probes {
   readonly #namespace: Namespace;
   readonly #directory: string;
   readonly #targets: readonly Target[];
+  readonly #echoBytes: number | undefined;
   #capture: ChildProcess | undefined;
   #datagrams: ChildProcess | undefined;
   #connections: ChildProcess | undefined;
@@ -32,7 +33,13 @@ export class Probes {
   #icmp: string | undefined;
 
   /** Logs go to `directory`: capture.pcap, icmp-NAME-LABEL.log, and those of the two probe programs. */
-  constructor(namespace: Namespace, directory: string, targets: readonly Target[]) {
+  constructor(
+    namespace: Namespace,
+    directory: string,
+    targets: readonly Target[],
+    options: { readonly echoBytes?: number } = {},
+  ) {
+    this.#echoBytes = options.echoBytes;
     this.#namespace = namespace;
     this.#directory = directory;
     this.#targets = targets;
@@ -137,7 +144,11 @@ export class Probes {
   }
 
   async #program(file: string): Promise<ChildProcess> {
-    const options: ProbeOptions = { directory: this.#directory, targets: [...this.#targets] };
+    const options: ProbeOptions = {
+      directory: this.#directory,
+      targets: [...this.#targets],
+      echoBytes: this.#echoBytes,
+    };
     const path = fileURLToPath(new URL(file, import.meta.url));
     const program = await this.#namespace.spawn([process.execPath, path, JSON.stringify(options)], {
       stdout: 'pipe',
