@@ -65,11 +65,12 @@ const instruction: Kind<Instruction> = {
 export const instructions: Kind<readonly Instruction[]> = {
   read(from) {
     const list: Instruction[] = [];
+    const seen = new Set<InstructionType>();
     while (from.left > 0) {
       const next = instruction.read(from);
-      const again = list.some(({ type }) => type === next.type);
-      if (again && next.type !== 'experimenter')
+      if (seen.has(next.type) && next.type !== 'experimenter')
         throw onfError('duplicate-instruction', `two of ${next.type}`);
+      seen.add(next.type);
       list.push(next);
     }
     return list;

@@ -42,13 +42,13 @@ export const rest: Kind<Uint8Array> = {
   write: (to, value) => to.bytes(value),
 };
 
-/** NUL-terminated text in `size` bytes, one character per byte. */
+/** NUL-terminated text in `size` bytes, one character per byte. Without a NUL its last byte is lost. */
 export function text(size: number): Kind<string> {
   return {
     read(from) {
       const bytes = Buffer.from(from.bytes(size));
       const end = bytes.indexOf(0);
-      return bytes.toString('latin1', 0, end < 0 ? size : end);
+      return bytes.toString('latin1', 0, end < 0 ? size - 1 : end);
     },
     write(to, value) {
       const bytes = Buffer.from(value, 'latin1');
