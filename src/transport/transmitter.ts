@@ -16,6 +16,9 @@ const MAX_QUEUED = 1024 * 1024;
 /** Bytes of control in flight; also the cap of its replay buffer. */
 const MAX_CONTROL_IN_FLIGHT = 1024 * 1024;
 
+/** Frames that are so far apart, ms, are acknowledged one by one: what is seen of the path comes from that. */
+const ACK_EACH_MS = 3;
+
 export type Received = readonly [control: number, bulk: number];
 
 export class Transmitter {
@@ -162,12 +165,11 @@ export class Transmitter {
 
   #sendBulk(connection: Connection): void {
     clearTimeout(this.#timer);
-    const now = this.#clock();
     const sender = this.#lanes[Lane.bulk];
-    const limit = this.#pacing.limit(now);
+    const limit = this.#pacing.limit(this.#clock());
     this.#sendLane(connection, Lane.bulk, limit, MAX_QUEUED_BULK);
     if (sender.inFlight >= limit || connection.queued >= MAX_QUEUED_BULK) return;
-    const waitMs = this.#pacing.waitMs(now);
+    const waitMs = this.#pacing.waitMs(this.#clock());
     if (waitMs === 0) this.#pacing.starved();
     else this.#timer = setTimeout(() => this.flush(), waitMs);
   }
@@ -182,7 +184,8 @@ export class Transmitter {
       if (lane === Lane.bulk)
         frame.stamp = this.#pacing.sent(HEADER_BYTES + frame.length, this.#clock());
       // Whoever cannot go on without an ACK, or has nothing to go on with, asks for one.
-      const pause = ready.size === 0 || sender.inFlight >= maxInFlight;
+      const paced = lane === Lane.bulk && this.#pacing.waitMs(this.#clock()) > ACK_EACH_MS;
+      const pause = ready.size === 0 || sender.inFlight >= maxInFlight || paced;
       connection.send(frame.type, frame.channel, frame.payload, frame.length, frame.offset, pause);
       this.#bytes += HEADER_BYTES + frame.length;
       frame.owner.countWire(HEADER_BYTES + frame.length);
