@@ -4,7 +4,6 @@
  * (Srinivasan, Suri, Varghese, SIGCOMM 1999). Masks are tried by falling priority of their best flow, and not at all when
  * a better flow was found before.
  */
-import type { Match } from '../openflow/index.ts';
 import { KEY_WORDS } from './fields.ts';
 import { FlowEntry, type FlowProgram, type FlowSpec } from './flow.ts';
 import { type CompiledMatch, compileMatch } from './match.ts';
@@ -47,10 +46,23 @@ export class FlowTable {
   }
 
   /** The flow that `add` would replace. */
-  find(match: Match, priority: number): FlowEntry | undefined {
-    const { key, mask } = compileMatch(match);
+  find({ key, mask }: CompiledMatch, priority: number): FlowEntry | undefined {
     const subtable = this.#byMask.get(mask.join());
     return subtable?.find(subtable.place(key), priority);
+  }
+
+  /** A flow goes on counting where the one that it has replaced ended. */
+  inherit(entry: FlowEntry, replaced: FlowEntry): void {
+    entry.packets = replaced.packets;
+    entry.bytes = replaced.bytes;
+    this.matchedBefore -= replaced.packets;
+  }
+
+  /** Sets the counters of a flow to zero; those of the table go on. */
+  reset(entry: FlowEntry): void {
+    this.matchedBefore += entry.packets;
+    entry.packets = 0;
+    entry.bytes = 0;
   }
 
   /** Removes exactly this entry. @returns whether it was there. */

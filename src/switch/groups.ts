@@ -208,6 +208,8 @@ export class Groups {
 
   /** @throws OpenFlowError OFPGMFC_LOOP, OFPGMFC_CHAINING_UNSUPPORTED when the chain is too long. */
   #checkChain(id: number, buckets: readonly Bucket[]): void {
+    if (buckets.some(({ actions }) => actions.some((a) => a.type === 'group' && a.group === id)))
+      throw openFlowError('group-mod-failed', 'loop', `group ${id} leads to itself`);
     const deepest = new Map<GroupEntry, number>();
     const walk = (targets: Iterable<GroupEntry>, depth: number): void => {
       for (const target of targets) {

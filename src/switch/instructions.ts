@@ -20,7 +20,7 @@ export const MAX_ACTIONS = 256;
 /** `max_len` of an output is at most this, or OFPCML_NO_BUFFER. */
 const MAX_LENGTH = { most: 0xffe5, all: 0xffff };
 /** Fields that say where a packet is, not what it is (7.2.5, Set-Field), and one that is found, not written. */
-const NOT_SETTABLE: ReadonlySet<FieldName> = new Set([
+export const NOT_SETTABLE: ReadonlySet<FieldName> = new Set([
   'in_port',
   'in_phy_port',
   'metadata',

@@ -21,7 +21,8 @@ export const MAX_BANDS = 16;
 /** Without OFPMF_BURST a band takes what its rate yields in so many seconds at once, and one large frame at least. */
 const DEFAULT_BURST_SECONDS = 0.25;
 const LEAST_BURST = { kilobits: 16, packets: 1 };
-const FLAGS =
+/** All that mean anything. */
+export const METER_FLAGS =
   METER_FLAG.kilobitsPerSecond | METER_FLAG.packetsPerSecond | METER_FLAG.burst | METER_FLAG.stats;
 
 interface BandEntry {
@@ -172,7 +173,7 @@ function checkMeter({ meter, flags, bands }: MeterMod): void {
   if (meter === 0 || meter > METER.max)
     throw openFlowError('meter-mod-failed', 'invalid-meter', `meter ${meter}`);
   const units = flags & (METER_FLAG.kilobitsPerSecond | METER_FLAG.packetsPerSecond);
-  if ((flags & ~FLAGS) !== 0)
+  if ((flags & ~METER_FLAGS) !== 0)
     throw openFlowError('meter-mod-failed', 'bad-flags', `flags 0x${flags.toString(16)}`);
   if (units === (METER_FLAG.kilobitsPerSecond | METER_FLAG.packetsPerSecond))
     throw openFlowError('meter-mod-failed', 'bad-flags', 'both kbit/s and packets/s');

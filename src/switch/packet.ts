@@ -44,6 +44,8 @@ export class Packet {
   fragment = false;
   /** Bytes of Ethernet padding are kept, and malformed IP packets, without their fields, too. */
   keepsAll = false;
+  /** Switches of this process that it has come through (`PatchPort`). */
+  hops = 0;
   /** Queues take it although they are full: it was held before, within a bound. */
   exempt = false;
   readonly key = new Uint32Array(KEY_WORDS);
@@ -158,6 +160,7 @@ export class Packet {
     this.inPort = other.inPort;
     this.keepsAll = other.keepsAll;
     this.exempt = other.exempt;
+    this.hops = other.hops;
     this.key.set(other.key);
     this.#place(other, frame, moved);
   }
@@ -168,6 +171,7 @@ export class Packet {
     key[WORD.inPort] = inPort;
     key[WORD.physicalPort] = inPort;
     this.inPort = inPort;
+    this.hops = 0;
     this.buffer = buffer;
     this.l2 = l2;
     this.end = end;

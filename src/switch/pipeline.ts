@@ -152,20 +152,29 @@ export class Switch {
     this.#cache.invalidate();
   }
 
-  /** An Ethernet frame from a port; call `flush` after the last one of a chunk. */
-  receiveFrame(port: SwitchPort, buffer: Buffer, start: number, end: number): void {
+  /**
+   * An Ethernet frame from a port; call `flush` after the last one of a chunk.
+   * @param hops switches of this process that it has come through.
+   */
+  receiveFrame(port: SwitchPort, buffer: Buffer, start: number, end: number, hops = 0): void {
     port.counters.rxPackets++;
     port.counters.rxBytes += end - start;
-    if (this.#packet.loadFrame(port.number, buffer, start, end)) this.#receive(port, this.#packet);
-    else this.drops.malformed++;
+    const packet = this.#begin();
+    if (packet.loadFrame(port.number, buffer, start, end)) {
+      packet.hops = hops;
+      this.#receive(port, packet);
+    } else this.drops.malformed++;
+    this.#end(packet);
   }
 
   /** A bare IP packet from a port. */
   receiveIp(port: SwitchPort, buffer: Buffer, start: number, end: number): void {
     port.counters.rxPackets++;
     port.counters.rxBytes += end - start;
-    if (this.#packet.loadIp(port.number, buffer, start, end)) this.#receive(port, this.#packet);
+    const packet = this.#begin();
+    if (packet.loadIp(port.number, buffer, start, end)) this.#receive(port, packet);
     else this.drops.malformed++;
+    this.#end(packet);
   }
 
   /** Sends a frame of the switch's own, which it may change, through the tables; flushes. */
@@ -213,6 +222,15 @@ export class Switch {
     if (this.#depth > 0) return;
     this.#clockRead = false;
     this.#executor.flush();
+  }
+
+  /** A packet may arrive while another is under way: what is done for that has led to it. */
+  #begin(): Packet {
+    return this.#depth === 0 ? this.#packet : this.#injected.take();
+  }
+
+  #end(packet: Packet): void {
+    if (packet !== this.#packet) this.#injected.give(packet);
   }
 
   #portsChanged(): void {
