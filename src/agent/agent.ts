@@ -32,6 +32,7 @@ import { GuestStore } from './state/guest-store.ts';
 import { StoredInvites } from './state/invite-store.ts';
 import { PeerStore } from './state/peer-store.ts';
 import { StandbyStore } from './state/standby-store.ts';
+import { WebServer } from './web/index.ts';
 import { Whereabouts } from './whereabouts.ts';
 
 export interface Agent {
@@ -242,6 +243,8 @@ async function compose(
     ended.resolve();
   };
 
+  const web = new WebServer({ socketPath: state.socket, log });
+  stack.defer(() => web.close());
   const info = (): AgentInfo => agentInfo(options, places, machine, startedAt);
   const server = await ApiServer.listen({
     path: state.socket,
@@ -250,7 +253,7 @@ async function compose(
     handlers: createHandlers({
       info,
       ...{ store, journal, guests, files, images, machine, places, registry, datapath },
-      ...{ departures, standbys, arrivals, life, changes },
+      ...{ departures, standbys, arrivals, life, web, changes },
       whereabouts: new Whereabouts(places, registry),
       stop: async (what) => {
         const left = what === 'keep' ? guests.allLive().map(({ spec }) => spec.name) : [];

@@ -19,6 +19,7 @@ import type { Arrivals } from './arrivals.ts';
 import { auditView } from './audit-view.ts';
 import type { DatapathSupervisor } from './datapath-supervisor.ts';
 import type { Departures } from './departures.ts';
+import { examine } from './doctor/index.ts';
 import type { GuestFiles } from './guest-files.ts';
 import type { GuestLife } from './guest-life.ts';
 import type { Guests } from './guests.ts';
@@ -31,6 +32,7 @@ import { armAndWait } from './standby-wait.ts';
 import type { Standbys } from './standbys.ts';
 import type { GuestStore, StoredGuest } from './state/guest-store.ts';
 import { datapathView, guestView } from './views.ts';
+import type { WebServer } from './web/index.ts';
 import type { Whereabouts } from './whereabouts.ts';
 
 /** Changes that come together are told together, ms. */
@@ -54,6 +56,7 @@ export interface HandlerParts {
   readonly arrivals: Arrivals;
   readonly life: GuestLife;
   readonly whereabouts: Whereabouts;
+  readonly web: WebServer;
   /** Emits `change` whenever a view may have changed. */
   readonly changes: EventEmitter<{ change: [] }>;
   /** Begins to end the agent; resolves at once. */
@@ -159,6 +162,17 @@ export function createHandlers(parts: HandlerParts): Handlers {
       await parts.standbys.disarm(spec);
       return viewAgain(spec.id);
     },
+    'agent.doctor': async ({ again }) => {
+      const checks = await examine({
+        stateDirectory: parts.info().stateDirectory,
+        env: process.env,
+        nowMs: Date.now(),
+        mayBoot: again,
+        again,
+      });
+      return { ok: checks.every(({ status }) => status !== 'fail'), checks };
+    },
+    'ui.open': async ({ port }) => parts.web.open(port),
     'agent.conditions': async ({ metered, onBattery }) => {
       const { standbys } = parts;
       const before = standbys.conditions;

@@ -26,6 +26,7 @@ const IMAGE = 'An image is named by 1 to 100 characters';
 const HOST = 'A host is given as one name or address, without blanks and without a port';
 const TTL = 'An invite is valid for 10 s to 7 days';
 const PLACE_NAME = 'The name of a place has 1 to 64 characters';
+const UI_PORT = 'The window is served on a port from 1024 to 65535';
 const INVITE = 'An invite is the whole line that "sojourn invite" printed';
 
 interface CallShape {
@@ -142,6 +143,17 @@ export const contract = {
     onDisconnect: 'cancel',
   },
   'standby.disarm': { input: z.strictObject({ guest: reference }), output: view.guestView },
+
+  /** What this machine can do and what it lacks, in the order in which to look at it; `again` proves KVM anew. */
+  'agent.doctor': {
+    input: z.strictObject({ again: z.boolean().default(false) }),
+    output: z.object({ ok: z.boolean(), checks: z.array(view.checkView) }),
+  },
+  /** Serves the window on loopback, from now on, and lets one browser in by a link that works once. */
+  'ui.open': {
+    input: z.strictObject({ port: z.int().min(1024, UI_PORT).max(65_535, UI_PORT).optional() }),
+    output: z.object({ url: z.url(), expiresAt: z.iso.datetime() }),
+  },
 
   /** What the agent cannot find out about its host by itself; what is left out stays as it was. */
   'agent.conditions': {

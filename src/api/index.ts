@@ -12,7 +12,8 @@ export {
   type Handlers,
   type StreamName,
 } from './contract.ts';
-export { PROTOCOL_VERSION } from './protocol.ts';
+export { LineSplitter } from './line-splitter.ts';
+export { MAX_CALLS, MAX_LINE_BYTES, PROTOCOL_VERSION } from './protocol.ts';
 export { resolveReference } from './resolve-reference.ts';
 export { ApiServer, type ApiServerOptions } from './server.ts';
 export { apiSocketPath, stateDirectory } from './socket-path.ts';
@@ -20,6 +21,7 @@ export { programVersion } from './version.ts';
 export type {
   AgentInfo,
   AuditEntry,
+  CheckView,
   DatapathView,
   GuestState,
   GuestView,

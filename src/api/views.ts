@@ -251,6 +251,16 @@ export const agentInfo = z.object({
   listen: z.object({ host: z.string(), port: z.int(), tunnelPort: z.int() }).nullable(),
 });
 
+/** One thing that Sojourn needs from this machine. `warn`: works, with less than one may expect; `fail`: will not work. */
+export const checkView = z.object({
+  /** Stable, for programs. */
+  id: z.string(),
+  status: z.enum(['ok', 'warn', 'fail']),
+  /** What was found, without a trailing full stop. */
+  text: z.string(),
+  remedy: z.string().optional(),
+});
+
 export const datapathView = z.discriminatedUnion('running', [
   z.object({
     running: z.literal(true),
@@ -294,5 +304,6 @@ export type StandbyView = z.output<typeof standbyView>;
 export type AuditEntry = z.output<typeof auditEntry>;
 export type ImageView = z.output<typeof imageView>;
 export type AgentInfo = z.output<typeof agentInfo>;
+export type CheckView = z.output<typeof checkView>;
 export type DatapathView = z.output<typeof datapathView>;
 export type Status = z.output<typeof status>;

@@ -6,6 +6,7 @@ import type { CreateOptions } from './commands/guest.ts';
 import type { HandoffOptions } from './commands/handoff.ts';
 import type { InviteOptions } from './commands/place.ts';
 import type { ArmOptions } from './commands/standby.ts';
+import type { UiOptions } from './commands/ui.ts';
 import { exitCodesHelp } from './exit-codes.ts';
 import { type CommonOptions, usageError } from './output.ts';
 
@@ -42,6 +43,11 @@ export function buildProgram(version: string): Command {
       const status = await import('./commands/status.ts');
       await (options.watch ? status.watch(options) : status.show(options));
     });
+  common(program.command('ui'))
+    .description('open the window in a browser of this host')
+    .option('--no-open', 'print the link only; it works once, for two minutes')
+    .option('--port <port>', 'serve it on this port (default: any free one)')
+    .action(async (options: UiOptions) => (await import('./commands/ui.ts')).ui(options));
   common(program.command('doctor'))
     .description('check what this machine can do and what it lacks; works without an agent')
     .option('--no-kernel', 'do not boot a kernel to prove KVM')
