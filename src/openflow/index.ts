@@ -1,4 +1,5 @@
 export type { Action, ActionType, Instruction, InstructionType } from './actions.ts';
+export { type Clock, steadyClock } from './clock.ts';
 export {
   decodeMessage,
   type Envelope,
@@ -7,6 +8,13 @@ export {
   HEADER_BYTES,
   MAX_MESSAGE_BYTES,
 } from './codec/codec.ts';
+export {
+  CONNECTION_LIMITS,
+  type ConnectionHandler,
+  type ConnectionLimits,
+  type ConnectionOptions,
+  OpenFlowConnection,
+} from './connection.ts';
 export {
   CAPABILITY,
   CONTROLLER_LENGTH,
@@ -52,6 +60,7 @@ export {
   oxmFields,
   type Prerequisite,
 } from './fields.ts';
+export { KEEPALIVE, type KeepalivePolicy } from './keepalive.ts';
 export type { FieldValue, MaskedValue, Match, UnknownField } from './match.ts';
 export type * from './messages.ts';
 export type * from './multipart.ts';

@@ -116,7 +116,7 @@ export class MultipartAssembler<B extends Body> {
     const assembly = open ?? this.#start(xid, body);
     const list = listOf(body);
     if (assembly.kind !== body.kind || list === undefined) {
-      this.#drop(xid);
+      this.drop(xid);
       throw openFlowError('bad-request', 'bad-multipart', `a part of ${body.kind}`);
     }
     this.#bytes += length;
@@ -124,7 +124,7 @@ export class MultipartAssembler<B extends Body> {
     if (this.#bytes > this.#limits.bytes) throw this.#overflow(xid);
     for (const item of list.items) assembly.items.push(item);
     if (more) return undefined;
-    this.#drop(xid);
+    this.drop(xid);
     return { ...body, [list.name]: assembly.items };
   }
 
@@ -137,11 +137,12 @@ export class MultipartAssembler<B extends Body> {
   }
 
   #overflow(xid: number): OpenFlowError {
-    this.#drop(xid);
+    this.drop(xid);
     return openFlowError('bad-request', 'multipart-buffer-overflow', `xid ${xid}`);
   }
 
-  #drop(xid: number): void {
+  /** Forgets what came of an unfinished message. */
+  drop(xid: number): void {
     this.#bytes -= this.#open.get(xid)?.bytes ?? 0;
     this.#open.delete(xid);
   }
