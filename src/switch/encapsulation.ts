@@ -1,6 +1,7 @@
 /**
  * Push and pop of tags (OpenFlow 1.3.5, 5.12, tables 6 and 7). A new tag stands right behind the Ethernet addresses, before all
- * others; a label is pushed onto the label stack where there is one. Popping what is not there does nothing.
+ * others; a label is pushed onto the label stack where there is one. Popping what is not there does nothing; a
+ * frame that gets too short for Ethernet by it is padded.
  */
 import { putU16, putU32, u32 } from './bytes.ts';
 import { ETH_TYPE, VLAN_PRESENT, WORD } from './fields.ts';
@@ -25,6 +26,7 @@ export function pushVlan(packet: Packet, ethType: number): void {
 export function popVlan(packet: Packet): void {
   if (!packet.tagged) return;
   packet.l2 += VLAN_BYTES;
+  packet.pad();
   packet.reload();
 }
 
@@ -54,6 +56,7 @@ export function popMpls(packet: Packet, ethType: number): void {
   buffer.copyWithin(tags + LABEL_BYTES, tags, typeAt);
   putU16(buffer, typeAt + LABEL_BYTES, ethType);
   packet.l2 += LABEL_BYTES;
+  packet.pad();
   packet.reload();
 }
 
@@ -81,5 +84,6 @@ export function popPbb(packet: Packet): void {
   if (customer + ADDRESS_BYTES + 2 > packet.end) return;
   packet.l2 = customer;
   packet.loadAddresses(customer);
+  packet.pad();
   packet.reload();
 }

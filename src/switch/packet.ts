@@ -19,6 +19,8 @@ import { parseLayers } from './parse.ts';
 export { putU16, putU32, u16, u32 } from './bytes.ts';
 
 export const ETHERNET_HEADER_BYTES = 14;
+/** IEEE 802.3, 3.2.8, without the checksum. */
+const LEAST_FRAME_BYTES = 60;
 /** Room before a packet in a buffer of its own, bytes; what is pushed beyond it makes the buffer anew. */
 const HEADROOM = 128;
 
@@ -152,6 +154,16 @@ export class Packet {
     this.l2 -= bytes;
   }
 
+  /** Zeros behind a frame that is shorter than Ethernet allows; only where padding is kept at all. */
+  pad(): void {
+    const missing = LEAST_FRAME_BYTES - this.frameBytes;
+    if (missing <= 0 || !this.keepsAll) return;
+    if (this.buffer !== this.#own || this.end + missing > this.buffer.length)
+      this.#moveToOwn(missing);
+    this.buffer.fill(0, this.end, this.end + missing);
+    this.end += missing;
+  }
+
   /** Becomes a copy of another packet, in a buffer of its own. */
   copyFrom(other: Packet): void {
     const frame = this.#buffer(HEADROOM + other.frameBytes);
@@ -179,7 +191,7 @@ export class Packet {
 
   #moveToOwn(bytes: number): void {
     const room = HEADROOM + bytes;
-    const needed = room + this.frameBytes;
+    const needed = room + this.frameBytes + LEAST_FRAME_BYTES;
     // The packet may be in the buffer already.
     const frame = this.buffer === this.#own ? Buffer.allocUnsafe(needed) : this.#buffer(needed);
     this.writeFrame(frame, room);

@@ -22,7 +22,10 @@ import { durationOf } from './time.ts';
 const GROUP_TYPES = 4;
 /** Drop and DSCP remark. */
 const BAND_TYPES = (1 << 1) | (1 << 2);
-const ACTION_BITS = Object.values<number>(ACTION_NUMBERS).reduce((bits, number) => bits | (1 << number), 0);
+const ACTION_BITS = Object.values<number>(ACTION_NUMBERS).reduce(
+  (bits, number) => bits | (1 << number),
+  0,
+);
 
 export interface StatisticsParts {
   readonly owner: Switch;
