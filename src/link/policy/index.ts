@@ -1,0 +1,11 @@
+export { decide } from './policy.ts';
+export { defaultRules, type Rules, rulesSchema } from './rules.ts';
+export {
+  type Action,
+  type Connection,
+  type Decision,
+  initialState,
+  type PolicyInput,
+  type PolicyState,
+  type Wish,
+} from './types.ts';

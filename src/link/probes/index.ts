@@ -1,0 +1,1 @@
+export { PlaceProbes, type ProbeOptions, type ProbeView } from './probes.ts';

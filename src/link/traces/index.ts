@@ -1,0 +1,3 @@
+export { type LoadedTrace, loadTraces } from './load.ts';
+export { type RecordingOptions, RecordingWriter } from './recording.ts';
+export type { Trace, TraceFormat, TraceRow } from './trace.ts';
