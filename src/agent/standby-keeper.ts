@@ -73,9 +73,17 @@ export class StandbyKeeper {
         return state.progress === undefined ? common : { ...common, progress: state.progress };
       case 'armed': {
         if (state.snapshot === undefined) return common;
-        const figures = standbyFigures(state.snapshot, now, this.spec.abi.memoryMiB * MIB);
+        const { converges, ...figures } = standbyFigures(
+          state.snapshot,
+          now,
+          this.spec.abi.memoryMiB * MIB,
+        );
         const cut = this.#parts.places.session(this.wish.place)?.state !== 'connected';
-        if (!cut) return { ...common, ...figures };
+        if (!cut && converges) return { ...common, ...figures };
+        if (!cut) {
+          const reason = 'the guest changes more than the network carries just now';
+          return { ...common, ...figures, reason, reasonCode: 'not-converging' };
+        }
         const reason = `${this.place.name} cannot be reached just now`;
         return { ...common, ...figures, estimateMs: null, reason, reasonCode: 'peer-unreachable' };
       }

@@ -202,7 +202,10 @@ function standbyNotices({ stored, ownership, standby, arrival, ...facts }: Guest
     found.push({
       code: `standby-${standby.reasonCode}`,
       severity: standby.state === 'unavailable' ? 'warning' : 'info',
-      text: `${name} does not stand by at ${standby.place.name}: ${standby.reason}`,
+      text:
+        standby.state === 'armed'
+          ? `${name} stands by at ${standby.place.name}, but ${standby.reason}`
+          : `${name} does not stand by at ${standby.place.name}: ${standby.reason}`,
       ...(standby.remedy === undefined ? {} : { remedy: standby.remedy }),
       since: standby.since,
       showAfterMs: STANDBY_PROBLEM_AFTER_MS,

@@ -10,6 +10,10 @@ const WEIGHT = 0.25;
 
 /** Smaller bursts tell nothing, bytes. */
 const MIN_BURST_BYTES = 8 * 1024;
+/** A network that has become slow is worth knowing at once. */
+const SLOWER_WEIGHT = 0.75;
+/** With so much waiting a link is not idle between two looks, bytes. */
+const FILLING_BYTES = 64 * 1024;
 /** What is shorter is mostly event loops and looks, ms. */
 const RELIABLE_MS = 100;
 
@@ -46,8 +50,15 @@ export class LinkRate {
   burst(bytes: number, tookMs: number, rttMs: number): void {
     const elapsed = tookMs - rttMs;
     if (bytes < MIN_BURST_BYTES || this.#rate === undefined) return;
-    if (elapsed <= RELIABLE_MS) this.#rate = Math.max(this.#rate, (bytes * 1000) / RELIABLE_MS);
-    else this.#rate += ((bytes * 1000) / elapsed - this.#rate) * WEIGHT;
+    const seen = (bytes * 1000) / Math.max(elapsed, RELIABLE_MS);
+    if (elapsed <= RELIABLE_MS) this.#rate = Math.max(this.#rate, seen);
+    else this.#rate += (seen - this.#rate) * (seen < this.#rate ? SLOWER_WEIGHT : WEIGHT);
+  }
+
+  /** As `sample`, where the link is not kept busy but for a time: only what fills it counts. */
+  filled(at: number, ackedBytes: number, queuedBytes: number): void {
+    if (queuedBytes >= FILLING_BYTES) this.sample(at, ackedBytes, queuedBytes);
+    else this.#lastAt = undefined;
   }
 
   /** undefined until something was acknowledged. */

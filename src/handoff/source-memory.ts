@@ -148,7 +148,8 @@ export class SourceMemory {
         firstPass ??= passes;
         // Between the bursts of a standby QEMU does not look: what it says first is as old as the last one.
         if (!judging.standby || passes > firstPass) {
-          if (!judging.standby) this.#measure(disk.ackedBytes, this.queued(disk));
+          if (judging.standby) this.measureFilled(disk);
+          else this.#measure(disk.ackedBytes, this.queued(disk));
           const judged = this.#judge(state, ram, this.queued(disk), judging);
           state = judged.state;
           onLook(judged.look);
@@ -175,6 +176,12 @@ export class SourceMemory {
       this.#qmp.execute('query-status').then((answer) => statusInfo.parse(answer)),
     ]);
     return { ram, disk, running };
+  }
+
+  /** For what the link carries, where it is busy only now and then. */
+  measureFilled(disk: DiskProgress): void {
+    const acked = this.relay.bytesAcked + disk.ackedBytes;
+    this.#rate.filled(performance.now(), acked, this.queued(disk));
   }
 
   /** Bytes on the way to the destination, memory and disks. */

@@ -100,7 +100,8 @@ export class StandbyUpkeep {
       await delay(wait, undefined, { signal: woken }).catch(() => undefined);
       if (woken.aborted) break;
       at = this.#options.now();
-      const { ram } = await memory.look(disks);
+      const { ram, disk } = await memory.look(disks);
+      memory.measureFilled(disk);
       if (ram === undefined) continue;
       const passes = ram['dirty-sync-count'];
       first ??= passes;

@@ -4,6 +4,8 @@
  * migration thread waits in its write meanwhile, which costs neither the guest nor a processor anything.
  */
 
+import { ACCEPTED_PAUSE_MS } from './residue.ts';
+
 /** What keeping one guest fresh may cost. */
 export interface UpkeepBudget {
   /** On the link after compression, bytes a second, on average. */
@@ -91,6 +93,8 @@ export interface StandbyFigures {
   readonly dirtyBytesPerSecond: number;
   readonly freshMs: number;
   readonly upkeepBytesPerSecond: number;
+  /** False where it changes more than the link carries: then the estimate is nearly all pause. */
+  readonly converges: boolean;
   /** null while the link is not measured. */
   readonly estimateMs: number | null;
 }
@@ -101,8 +105,6 @@ const WORK_MS = 90;
 const STATE_BYTES = 16 * 1024;
 /** Round trips: the residue there, `loaded` back, the seal there; and half a one that a cold queue costs. */
 const ROUND_TRIPS = 2;
-/** A pre-copy that takes this many rounds to get small is not taken to get there. */
-const MOST_GAIN = 0.9;
 
 /** How things stand at `now`, ms since 1970. `totalBytes`: the guest's memory, more than which cannot have changed. */
 export function standbyFigures(
@@ -124,10 +126,14 @@ export function standbyFigures(
     upkeepBytesPerSecond,
   };
   if (linkBytesPerSecond === undefined || linkBytesPerSecond <= 0)
-    return { ...figures, estimateMs: null };
-  const gain = Math.min(MOST_GAIN, (dirtyBytesPerSecond * compression) / linkBytesPerSecond);
-  // Each round of pre-copy leaves behind what was changed in it.
-  const bytes = residueBytesOnLink / (1 - gain) + STATE_BYTES;
-  const estimateMs = (bytes / linkBytesPerSecond) * 1000 + ROUND_TRIPS * (rttMs ?? 0) + WORK_MS;
-  return { ...figures, estimateMs: Math.round(estimateMs) };
+    return { ...figures, converges: true, estimateMs: null };
+  const rate = linkBytesPerSecond;
+  const spare = rate - dirtyBytesPerSecond * compression;
+  const inPause = Math.min(residueBytesOnLink, (rate * ACCEPTED_PAUSE_MS) / 1000);
+  const before = residueBytesOnLink - inPause;
+  const converges = before === 0 || spare > 0;
+  // One that does not converge is handed over by a pause as long as it takes, if that is wanted.
+  const seconds = before / (converges ? Math.max(spare, 1) : rate) + (inPause + STATE_BYTES) / rate;
+  const estimateMs = Math.round(seconds * 1000 + ROUND_TRIPS * (rttMs ?? 0) + WORK_MS);
+  return { ...figures, converges, estimateMs };
 }

@@ -48,11 +48,30 @@ describe('the source', () => {
     }
   });
 
+  test('stands by until it is triggered', () => {
+    const table: [SourceEvent, SourceState['kind'], string[]][] = [
+      [{ type: 'filled' }, 'armed', ['keep-up']],
+      [{ type: 'converged' }, 'armed', []],
+      [{ type: 'triggered' }, 'triggered', ['converge']],
+      [{ type: 'triggered' }, 'triggered', []],
+      [{ type: 'converged' }, 'switching', ['switch-over']],
+    ];
+    let state: SourceState = { kind: 'memory' };
+    for (const [event, kind, effects] of table) {
+      const next = stepSource(state, event);
+      expect([event.type, next.state.kind]).toEqual([event.type, kind]);
+      expect(effectNames(next.effects)).toEqual(effects);
+      state = next.state;
+    }
+  });
+
   const early: SourceState[] = [
     { kind: 'preflight' },
     { kind: 'preparing' },
     { kind: 'disks' },
     { kind: 'memory' },
+    { kind: 'armed' },
+    { kind: 'triggered' },
     { kind: 'switching', migrated: true, loaded: false },
   ];
   test.each(early)('may be abandoned in $kind: the guest is resumed first', (state) => {

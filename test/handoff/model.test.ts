@@ -10,8 +10,8 @@ interface Choice {
   readonly fault: boolean;
 }
 
-function walk(choices: readonly Choice[]): World {
-  const world = new World();
+function walk(choices: readonly Choice[], standby: boolean): World {
+  const world = new World(standby);
   for (const choice of choices) {
     const actions = world.actions().filter((action) => action.fault === choice.fault);
     const action = actions[choice.pick % actions.length];
@@ -40,8 +40,8 @@ describe('both machines in a world of crashes and losses', () => {
   test('never two guests, never a step back, always an owner in the end', () => {
     const reached = new Set<string>();
     fc.assert(
-      fc.property(choices(rarely), (list) => {
-        const world = walk(list);
+      fc.property(choices(rarely), fc.boolean(), (list, standby) => {
+        const world = walk(list, standby);
         reached.add(`s:${world.s.state.kind}`).add(`d:${world.d.state?.kind}`);
         world.heal();
         reached.add(`s:${world.s.state.kind}`).add(`d:${world.d.state?.kind}`);
@@ -52,7 +52,14 @@ describe('both machines in a world of crashes and losses', () => {
       { numRuns: 30_000 },
     );
     // The check is worth something only if the walks get to the states in which ownership changes.
-    for (const kind of ['s:sealing', 's:sealed', 's:handed-over', 's:stayed', 's:reclaiming']) {
+    for (const kind of [
+      's:armed',
+      's:sealing',
+      's:sealed',
+      's:handed-over',
+      's:stayed',
+      's:reclaiming',
+    ]) {
       expect(reached).toContain(kind);
     }
     for (const kind of ['d:claiming', 'd:activating', 'd:running', 'd:lost', 'd:refused']) {
@@ -62,8 +69,8 @@ describe('both machines in a world of crashes and losses', () => {
 
   test('without faults the guest arrives', () => {
     fc.assert(
-      fc.property(choices(fc.constant(false)), (list) => {
-        const world = walk(list);
+      fc.property(choices(fc.constant(false)), fc.boolean(), (list, standby) => {
+        const world = walk(list, standby);
         world.heal();
         expect(world.s.state.kind).toBe('handed-over');
         expect(owners(world)).toEqual({ source: false, destination: true, running: 1 });

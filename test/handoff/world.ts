@@ -37,6 +37,8 @@ export class World {
   clock = 0;
   network: Message[] = [];
   failedWithdrawals = 0;
+  /** The handoff stands by before it takes place. */
+  readonly standby: boolean;
   readonly #taken: string[] = [];
   killed = false;
   s = {
@@ -62,6 +64,10 @@ export class World {
     /** This life of the agent has watched the guest's QEMU since it was loaded. */
     watched: false,
   };
+
+  constructor(standby = false) {
+    this.standby = standby;
+  }
 
   /** What happened so far, for a failed check. */
   get story(): string {
@@ -120,6 +126,7 @@ export class World {
       }
       may('source fails', () => this.#source({ type: 'failed', reason }));
       may('user abandons', () => this.#source({ type: 'abandon', reason }));
+      if (d.up) may('session ends', () => this.#endSession());
       if (s.state.kind === 'sealed') may('unanswered', () => this.#source({ type: 'unanswered' }));
       may('source agent dies', () => this.killSource());
     } else can('source agent starts', () => this.startSource());
@@ -146,6 +153,13 @@ export class World {
       if (this.network.length < 6) may(`repeat ${message}`, () => this.network.push(message));
     }
     return actions;
+  }
+
+  /** Both ends notice; a complete guest waits for its seal over another session. */
+  #endSession(): void {
+    this.network = [];
+    this.#source({ type: 'failed', reason });
+    if (this.d.state?.kind !== 'loaded') this.#destination({ type: 'abandon', reason });
   }
 
   #qemuActions(
@@ -202,7 +216,8 @@ export class World {
     const { s } = this;
     const take = () => s.effects.splice(s.effects.indexOf(effect), 1);
     const isAppend = effect.type === 'append' || effect.type === 'append-again';
-    const name = isAppend ? `source ${effect.type} ${effect.record}` : effect.type;
+    const named = effect.type === 'keep-up' ? 'trigger' : effect.type;
+    const name = isAppend ? `source ${effect.type} ${effect.record}` : named;
     can(name, () => {
       take();
       switch (effect.type) {
@@ -216,6 +231,12 @@ export class World {
           this.#source({ type: 'disks-ready' });
           return;
         case 'start-memory':
+          this.#source({ type: this.standby ? 'filled' : 'converged' });
+          return;
+        case 'keep-up':
+          this.#source({ type: 'triggered' });
+          return;
+        case 'converge':
           this.#source({ type: 'converged' });
           return;
         case 'switch-over':

@@ -1,40 +1,12 @@
 /** A handoff over the real sessions: TLS over TCP, through a relay that cuts. */
 import { afterEach, expect, test } from 'vitest';
-import { PeerDialer, type Session } from '../../src/transport/index.ts';
-import { Cleanup, makePlaces, Relay, startListener } from '../transport/harness.ts';
-import { HandoffLab } from './handoff-lab.ts';
+import { Cleanup } from '../transport/harness.ts';
+import { openTransportLab } from './transport-lab.ts';
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
-async function open(): Promise<{ lab: HandoffLab; relay: Relay }> {
-  const places = await makePlaces();
-  cleanup.add(() => places.remove());
-  const lab = await HandoffLab.open();
-  cleanup.add(() => lab.close());
-  const { port, sessions } = await startListener(places, cleanup, {
-    onSession: (session) => lab.destination.serve(session),
-  });
-  const relay = await Relay.start(port);
-  cleanup.add(() => relay.close());
-  const dialed = Promise.withResolvers<Session>();
-  const dialer = new PeerDialer({
-    identity: places.device,
-    place: { name: 'laptop', profile: 'device' },
-    peer: places.site.id,
-    hosts: ['127.0.0.1'],
-    port: relay.port,
-    onSession: dialed.resolve,
-  });
-  dialer.start();
-  cleanup.add(() => dialer.close());
-  const near = await dialed.promise;
-  const far = sessions[0];
-  if (far === undefined) throw new Error('no session arrived');
-  lab.markServed(far);
-  lab.sessions = { near, far };
-  return { lab, relay };
-}
+const open = () => openTransportLab(cleanup);
 
 test('device to site', async () => {
   const { lab } = await open();
