@@ -6,6 +6,7 @@ import type { CreateOptions } from './commands/guest.ts';
 import type { HandoffOptions } from './commands/handoff.ts';
 import type { InviteOptions } from './commands/place.ts';
 import type { ArmOptions } from './commands/standby.ts';
+import type { SwitchFlags } from './commands/switch.ts';
 import type { UiOptions } from './commands/ui.ts';
 import { exitCodesHelp } from './exit-codes.ts';
 import { type CommonOptions, usageError } from './output.ts';
@@ -36,6 +37,7 @@ export function buildProgram(version: string): Command {
   addHandoff(program);
   addStandby(program);
   addPlaces(program);
+  addSwitch(program);
   common(program.command('status'))
     .description('show guests, places and warnings')
     .option('-w, --watch', 'go on showing every change, until Ctrl-C')
@@ -210,6 +212,27 @@ function addPlaces(program: Command): void {
     .action(async (invite: string, options: CommonOptions & { name?: string }) =>
       (await load()).pair(invite, options),
     );
+}
+
+function addSwitch(program: Command): void {
+  const each = (value: string, before: readonly string[] = []) => [...before, value];
+  program
+    .command('switch')
+    .description('run the embedded OpenFlow 1.3 switch alone, in the foreground')
+    .requiredOption('--datapath-id <id>', 'its number, like 1 or 0xabc')
+    .option('--controller <target>', 'tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH; many', each)
+    .option('--listen <target>', 'ptcp:PORT:ADDRESS, pssl:PORT:ADDRESS or unix:PATH; many', each)
+    .option('--port <port>', 'NUMBER=stream:PATH or NUMBER=tap:NAME; many', each)
+    .addOption(
+      new Option('--fail-mode <mode>', 'without a controller: keep the flows, or learn addresses')
+        .choices(['secure', 'standalone'])
+        .default('secure'),
+    )
+    .option('--private-key <file>', 'of this switch, for TLS (PEM)')
+    .option('--certificate <file>', 'of this switch, for TLS (PEM)')
+    .option('--ca-cert <file>', 'of the authority of controllers (PEM)')
+    .addOption(new Option('--log-level <level>', 'log level').choices(logLevels).default('info'))
+    .action(async (flags: SwitchFlags) => (await import('./commands/switch.ts')).runSwitch(flags));
 }
 
 /** Errors of the command line become `SojournError`s that point to the right help. */

@@ -8,6 +8,7 @@ export type {
   Result,
   Status,
 } from './control.ts';
+export { type LonePort, LoneSwitch, type LoneSwitchOptions } from './lone-switch.ts';
 export {
   adoptDatapath,
   controlSocketPath,
