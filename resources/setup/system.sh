@@ -9,6 +9,7 @@ apt_lock_wait=300
 
 # tool | needed from this purpose on | Debian | Fedora | Arch
 # `libc.a` stands for the C library to link statically, `ovmf` for the UEFI firmware (src/guest/firmware.ts),
+# `libvirt-qemu` for libvirt's driver (without services: the bench starts what it needs),
 # `debian-keys` for the keys that Debian 13 is signed with.
 tools='
 qemu-system-x86_64 | none | qemu-system-x86        | qemu-system-x86-core | qemu-system-x86
@@ -28,6 +29,9 @@ xz                 | demo | xz-utils               | xz                   | xz
 busybox            | test | busybox-static         | busybox              | busybox
 pgrep              | test | procps                 | procps-ng            | procps-ng
 script             | test | bsdutils               | util-linux-script    | util-linux
+virsh              | bench | libvirt-clients       | libvirt-client       | libvirt
+libvirtd           | bench | libvirt-daemon        | libvirt-daemon       | libvirt
+libvirt-qemu       | bench | libvirt-daemon-driver-qemu | libvirt-daemon-driver-qemu | libvirt
 ovmf               | slow | ovmf                   | edk2-ovmf            | edk2-ovmf
 ssh                | slow | openssh-client         | openssh-clients      | openssh
 mmdebstrap         | slow | mmdebstrap             | mmdebstrap           | mmdebstrap
@@ -47,11 +51,20 @@ tool_there() {
     qemu-system-x86_64) qemu_new_enough ;;
     libc.a) have cc && [ -e "$(cc -print-file-name=libc.a)" ] ;;
     ovmf) firmware_there ;;
+    libvirt-qemu) libvirt_drives_qemu ;;
     debian-keys) [ -e /usr/share/keyrings/debian-archive-trixie-stable.gpg ] ;;
     # Root makes the guests without.
     newuidmap | fakeroot) [ "$(id -u)" = 0 ] || have "$1" ;;
     *) have "$1" ;;
   esac
+}
+
+libvirt_drives_qemu() {
+  for file in /usr/lib/*/libvirt/connection-driver/libvirt_driver_qemu.so \
+    /usr/lib*/libvirt/connection-driver/libvirt_driver_qemu.so; do
+    [ ! -e "$file" ] || return 0
+  done
+  return 1
 }
 
 firmware_there() {
