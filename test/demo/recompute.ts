@@ -1,11 +1,11 @@
 /**
- * Computes every figure of a demo run again, from its evidence folder and in another way than the demo did:
- * `node test/demo/recompute.ts DIR`. Packets, silences and connections come from the capture at the
+ * Computes every figure of a demo run, or of a cell of the handoff bench, again, from its evidence folder and in another
+ * way than they did: `node test/demo/recompute.ts DIR`. Packets, silences and connections come from the capture at the
  * correspondent; pauses from the QMP logs; machine and memory from QEMU's command lines; what was asked for
  * and when from events.jsonl. It shares no code with the demo but the reader of captures. Prints one JSON
  * object. Times are milliseconds; definitions are those of figures.ts.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { ICMP, ICMPV6, type Packet, readCapture, TCP, UDP } from './pcap.ts';
@@ -174,7 +174,7 @@ const handoffs = events
         openedAt > start || (resetAt ?? Number.POSITIVE_INFINITY) < unwatched || lastDataAt < end,
     );
     return {
-      ...{ from, to, kind: 'cold', packetsSent: sent, packetsLost: lost },
+      ...{ from, to, kind: handoffKind(handoff), packetsSent: sent, packetsLost: lost },
       triggerToRunningMs: resumed - start,
       blackoutMs: longestSilence(stopped ?? Number.NaN, resumed),
       tcpBroken: broken.length,
@@ -182,6 +182,22 @@ const handoffs = events
       diskRecordsOk: recordsInOrder(`records-${handoff}.txt`),
     };
   });
+
+/** What the command said of itself; other methods than Sojourn have none. */
+function handoffKind(handoff: number): string | undefined {
+  const file = `handoff-${handoff}.jsonl`;
+  if (!existsSync(join(directory, file))) return undefined;
+  return jsonLines(file).findLast(({ result }) => result !== undefined)?.result.kind;
+}
+
+/** Of an armed cell of the bench: KB/s on the link and percent of a core above the unarmed guest. */
+function upkeep(): { upkeepKBps: number; upkeepCpuPct: number } | undefined {
+  const windows = events.find(({ event }) => event === 'upkeep');
+  if (windows === undefined) return undefined;
+  const more = (field: string) =>
+    windows.armed[field] / windows.armed.seconds - windows.unarmed[field] / windows.unarmed.seconds;
+  return { upkeepKBps: more('linkBytes') / 1e3, upkeepCpuPct: more('cpuSeconds') * 100 };
+}
 
 const baselineStart = timeOf('baseline-start');
 const baselineEnd = timeOf('baseline-end');
@@ -200,10 +216,14 @@ process.stdout.write(
       hoa4: guest.hoa4,
       hoa6: guest.hoa6,
     },
-    baseline: {
-      plainQemuBlackoutMs: (plainResume ?? Number.NaN) - (plainStop ?? Number.NaN),
-      plainQemuTotalMs: (plainResume ?? Number.NaN) - baselineStart,
-    },
+    baseline:
+      baselineStart === undefined
+        ? null
+        : {
+            plainQemuBlackoutMs: (plainResume ?? Number.NaN) - (plainStop ?? Number.NaN),
+            plainQemuTotalMs: (plainResume ?? Number.NaN) - baselineStart,
+          },
     handoffs,
+    upkeep: upkeep(),
   })}\n`,
 );

@@ -1,5 +1,5 @@
 /** One cell: a fresh lab, a guest with its load, the move, and what it was like. */
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Evidence } from '../../demo/evidence.ts';
@@ -52,7 +52,9 @@ export async function runCell(cell: Cell, options: CellOptions): Promise<Result>
     const base = { lab, evidence, signal, limitMs };
     const mover = moverOf(cell, base, options.argv);
     try {
-      return await measure({ ...base, cell, mover, tell });
+      const result = await measure({ ...base, cell, mover, tell });
+      writeFileSync(evidence.path('result.json'), `${JSON.stringify(result)}\n`);
+      return result;
     } finally {
       mover.collect?.();
     }
@@ -104,6 +106,7 @@ async function armed({ lab, evidence, mover, cell, signal, tell }: Context): Pro
   tell('the guest armed, on the link of its case');
   const upkeep = await observe(lab, signal);
   evidence.event('upkeep', { unarmed, armed: upkeep });
+  await mover.noteStatus?.();
   return upkeepBetween(unarmed, upkeep);
 }
 

@@ -26,6 +26,8 @@ export interface Mover {
   move(): Promise<void>;
   /** What is still to be copied, bytes; NaN while nobody knows. */
   leftBytes(): Promise<number>;
+  /** Puts into the evidence what a user is told at the moment, an estimate of the move among it. */
+  noteStatus?(): Promise<void>;
   /** Puts what was logged elsewhere into the evidence; may be called again. */
   collect?(): void;
 }

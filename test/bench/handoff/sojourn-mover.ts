@@ -1,5 +1,5 @@
 /** Sojourn itself, used as a person would: by its command. */
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { collectLogs } from '../../demo/evidence.ts';
 import type { Place } from '../../demo/place.ts';
@@ -57,6 +57,11 @@ export class SojournMover implements Mover {
   collect(): void {
     for (const [side, { state }] of this.places)
       collectLogs(state, this.#options.evidence.path(side));
+  }
+
+  async noteStatus(): Promise<void> {
+    const file = this.#options.evidence.path('status-before.json');
+    writeFileSync(file, await this.#device.sojourn('status'));
   }
 
   async #arm(): Promise<void> {
