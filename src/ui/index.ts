@@ -1,3 +1,9 @@
-/** What others use of the window: its transport and its policy. The window itself is built by `npm run build:ui`. */
+/**
+ * What others use of the window: its transport, its policy, and how it sees the agent's state, so that the tray says the
+ * same. The window itself is built by `npm run build:ui`.
+ */
 export { contentSecurityPolicy } from './content-security-policy.ts';
+export { formatDuration } from './model/format.ts';
+export { type Problem, problemsOf } from './model/problems.ts';
+export { gravest, type Safety, safetyOf, type Tone } from './model/safety.ts';
 export type { AgentTransport, DesktopBridge, DesktopShell, StreamEvent } from './transport.ts';
