@@ -29,6 +29,8 @@ xz                 | demo | xz-utils               | xz                   | xz
 busybox            | test | busybox-static         | busybox              | busybox
 pgrep              | test | procps                 | procps-ng            | procps-ng
 script             | test | bsdutils               | util-linux-script    | util-linux
+ovs-vswitchd       | test | openvswitch-switch     | openvswitch          | openvswitch
+os-ken             | bench | python3-os-ken        | python3-os-ken       | python-os-ken
 virsh              | bench | libvirt-clients       | libvirt-client       | libvirt
 libvirtd           | bench | libvirt-daemon        | libvirt-daemon       | libvirt
 libvirt-qemu       | bench | libvirt-daemon-driver-qemu | libvirt-daemon-driver-qemu | libvirt
@@ -52,6 +54,8 @@ tool_there() {
     libc.a) have cc && [ -e "$(cc -print-file-name=libc.a)" ] ;;
     ovmf) firmware_there ;;
     libvirt-qemu) libvirt_drives_qemu ;;
+    ovs-vswitchd) have ovs-vswitchd || [ -x /usr/sbin/ovs-vswitchd ] ;;
+    os-ken) have python3 && /usr/bin/python3 -c 'import os_ken' 2>/dev/null ;;
     debian-keys) [ -e /usr/share/keyrings/debian-archive-trixie-stable.gpg ] ;;
     # Root makes the guests without.
     newuidmap | fakeroot) [ "$(id -u)" = 0 ] || have "$1" ;;
