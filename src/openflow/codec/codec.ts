@@ -12,8 +12,8 @@ import { Reader, Writer } from './wire.ts';
 
 export const HEADER_BYTES = 8;
 export const MAX_MESSAGE_BYTES = 0xffff;
-/** What an error message holds of the message refused (7.4.4 asks for 64 or more). */
-const ERROR_DATA_BYTES = 64;
+/** What an error message holds of the message refused, at most (7.4.4 asks for 64 or more). */
+const ERROR_DATA_BYTES = 1024;
 
 export interface Envelope {
   readonly xid: number;
