@@ -193,9 +193,16 @@ export class GuestLife {
    * when its home can be reached; until then it is not shown and its name is taken.
    */
   async forget(stored: StoredGuest): Promise<void> {
-    const { guests, registry, datapath, store, log } = this.#options;
+    const { guests, registry, datapath, store, journal, log } = this.#options;
     const { spec } = stored;
     await guests.discard(spec);
+    const records = journal.of(spec.id);
+    if (records.length > 0 && !records.some(({ type }) => type === 'guest-deleted')) {
+      // It was to come here and did not: its address is that of the place that has it, and so are its packets.
+      store.remove(spec.id);
+      await this.#unmap(spec);
+      return;
+    }
     await datapath.removeGuest(spec.id);
     try {
       await registry.free(spec.home, spec.id);

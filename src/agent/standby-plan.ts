@@ -46,7 +46,7 @@ export function obstacleTo(facts: StandbyFacts, place: string): Obstacle | undef
 }
 
 /** After a failure, doubling up to the maximum, ms. */
-const RETRY_MS = 5_000;
+const RETRY_MS = 2_000;
 const RETRY_MAX_MS = 5 * 60_000;
 /** A standby that has been armed for so long has worked: the next failure is a first one, ms. */
 export const WORKED_MS = 60_000;

@@ -24,6 +24,8 @@ const DOWNTIME_RELEASED_MS = 2_000_000;
 /** A look costs QEMU about 0.1 ms; in a standby that was triggered each of these counts. */
 const LOOK_EVERY_MS = 100;
 const TRIGGERED_LOOK_EVERY_MS = 5;
+/** QEMU notices the end of its stream before the reason for it arrives, ms. */
+const REASON_MS = 200;
 /** Of auto-converge, where it is on: a tenth of the guest's time more each time QEMU sees that it does not converge. */
 const THROTTLE = {
   'cpu-throttle-initial': 20,
@@ -264,7 +266,11 @@ export class SourceMemory {
   #watch(onBroken: (error: unknown) => void): void {
     this.relay.qemuClosed
       .then(async () => {
-        if (!this.#completing) throw failed(await this.#query());
+        if (this.#completing) return;
+        const info = await this.#query();
+        // The other place knows better why, and its word is on the way.
+        await delay(REASON_MS);
+        throw failed(info);
       })
       .catch(onBroken);
   }

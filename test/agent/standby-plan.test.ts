@@ -36,5 +36,5 @@ describe('a guest that shall stand by', () => {
 
 test('tries are further and further apart, up to a limit', () => {
   const delays = [1, 2, 3, 4, 30].map(retryDelay);
-  expect(delays).toEqual([5_000, 10_000, 20_000, 40_000, 300_000]);
+  expect(delays).toEqual([2_000, 4_000, 8_000, 16_000, 300_000]);
 });
