@@ -9,6 +9,7 @@ export {
   type StreamName,
 } from './contract.ts';
 export {
+  type ClientMessage,
   type Greeting,
   greeting,
   PROTOCOL_VERSION,

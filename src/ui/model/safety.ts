@@ -131,7 +131,10 @@ function moving(direction: 'out' | 'in', place: PlaceRef, progress: HandoffProgr
 }
 
 /** Of the phase under way, 0 to 100; null while the whole is not known. */
-export function percentOf({ bytesDone, bytesTotal }: HandoffProgress): number | null {
+export function percentOf({
+  bytesDone,
+  bytesTotal,
+}: Pick<HandoffProgress, 'bytesDone' | 'bytesTotal'>): number | null {
   if (bytesTotal === null || bytesTotal === 0) return null;
   return Math.min(100, Math.floor((100 * bytesDone) / bytesTotal));
 }
