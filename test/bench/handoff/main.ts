@@ -11,8 +11,9 @@ import { linkText, type Result, ResultsFile, table } from './results.ts';
 const INTERRUPTED = 130;
 
 function header({ cells, limitMs, results }: BenchOptions): string {
+  const limits = [...new Set(cells.map(({ method }) => limitMs(method) / 1000))].join(' or ');
   return [
-    `A guest of ${MEMORY_MIB} MiB with ${FILLED_MIB} MiB of random content resident; ${cells.length} cells, each ended ${limitMs / 1000} s after its trigger.`,
+    `A guest of ${MEMORY_MIB} MiB with ${FILLED_MIB} MiB of random content resident; ${cells.length} cells, each ended ${limits} s after its trigger.`,
     `"armed" is armed at ${GOOD_LINK_MBIT} Mbit/s, while the link is good; then the link gets the rate of the case, and the`,
     'upkeep is measured and the handoff triggered. All other methods have the rate of the case from the beginning.',
     'Plain QEMU and virsh are helped by a bridged network over both places, which neither of them brings.',
@@ -70,7 +71,7 @@ function measured(
     say(`${seconds.toFixed(1).padStart(6)} s  ${text}`);
   };
   const folder = evidence === undefined ? undefined : join(resolve(evidence), cellName(cell));
-  return runCell(cell, { limitMs, evidence: folder, argv, signal, tell });
+  return runCell(cell, { limitMs: limitMs(cell.method), evidence: folder, argv, signal, tell });
 }
 
 async function main(): Promise<number> {
