@@ -4,7 +4,9 @@ import type { AgentFlags } from './commands/agent.ts';
 import type { DoctorOptions } from './commands/doctor.ts';
 import type { CreateOptions } from './commands/guest.ts';
 import type { HandoffOptions } from './commands/handoff.ts';
+import type { RecordOptions } from './commands/link.ts';
 import type { InviteOptions } from './commands/place.ts';
+import type { ExplainOptions, PolicyReplayOptions } from './commands/policy.ts';
 import type { ArmOptions } from './commands/standby.ts';
 import type { SwitchFlags } from './commands/switch.ts';
 import type { UiOptions } from './commands/ui.ts';
@@ -37,6 +39,7 @@ export function buildProgram(version: string): Command {
   addHandoff(program);
   addStandby(program);
   addPlaces(program);
+  addLink(program);
   addSwitch(program);
   common(program.command('status'))
     .description('show guests, places and warnings')
@@ -233,6 +236,38 @@ function addSwitch(program: Command): void {
     .option('--ca-cert <file>', 'of the authority of controllers (PEM)')
     .addOption(new Option('--log-level <level>', 'log level').choices(logLevels).default('info'))
     .action(async (flags: SwitchFlags) => (await import('./commands/switch.ts')).runSwitch(flags));
+}
+
+/** What is known of the link, and what is decided from it; none of it needs an agent. */
+function addLink(program: Command): void {
+  const link = program.command('link').description('the wireless link of this machine');
+  common(link.command('record <file>'))
+    .description('record the link, to contribute it or to replay it; works without an agent')
+    .option('--interface <name>', 'wireless interface (Linux; default: the first)')
+    .option('--for <seconds>', 'end after this time (default: at Ctrl-C)')
+    .option('--names', 'write true names of networks and addresses of access points')
+    .action(async (file: string, options: RecordOptions) =>
+      (await import('./commands/link.ts')).record(file, options),
+    );
+  const policy = program.command('policy').description('when guests leave and come back');
+  const load = () => import('./commands/policy.ts');
+  const rules = () => new Option('--rules <file>', 'rules as JSON (default: those for everybody)');
+  const residue = () =>
+    new Option('--residue <size>', 'what a standby would still have to send').default('1M');
+  common(policy.command('explain'))
+    .description('say what would be done now, and why; works without an agent')
+    .addOption(rules())
+    .addOption(residue())
+    .option('--for <seconds>', 'watch the link for this time first', '3')
+    .action(async (options: ExplainOptions) => (await load()).explain(options));
+  common(policy.command('replay <trace>'))
+    .description('say what would have been done on a recording, and why')
+    .addOption(rules())
+    .addOption(residue())
+    .option('--all', 'every step, not changes only')
+    .action(async (trace: string, options: PolicyReplayOptions) =>
+      (await load()).replay(trace, options),
+    );
 }
 
 /** Errors of the command line become `SojournError`s that point to the right help. */

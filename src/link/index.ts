@@ -7,8 +7,19 @@ export {
   forecastParameters,
   forecastParametersSchema,
   isTime,
+  type LossMemory,
+  lossMemorySchema,
   type Outlook,
 } from './forecast/index.ts';
+export {
+  type Clocks,
+  LinkMonitor,
+  type MonitorEvent,
+  type MonitorOptions,
+  replayClocks,
+  type Situation,
+  systemClocks,
+} from './monitor.ts';
 export {
   type Action,
   type Connection,
@@ -16,9 +27,13 @@ export {
   decide,
   defaultRules,
   initialState,
+  loadRules,
   type PolicyInput,
   type PolicyState,
+  type ReplaySettings,
+  type ReplayStep,
   type Rules,
+  replayPolicy,
   rulesSchema,
   type Wish,
 } from './policy/index.ts';

@@ -21,6 +21,8 @@ function left({ evidence, secondsLeft, bytesLeft }: Outlook): string {
   switch (evidence) {
     case 'fade':
       return 'so low that it may be lost at any moment';
+    case 'failing':
+      return 'frames and beacons get lost';
     case 'stalled':
       return 'nothing comes in any more';
     case 'steady':

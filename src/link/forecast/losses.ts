@@ -20,11 +20,17 @@ const pointSchema = z.object({
 
 /** One loss, from the beginning of its span to its end; `lowestDbm` falls. */
 const lossSchema = z.array(pointSchema).max(MAX_POINTS);
-export const lossMemorySchema = z.object({ losses: z.array(lossSchema).max(MAX_LOSSES) });
+export const lossMemorySchema = z.object({
+  losses: z.array(lossSchema).max(MAX_LOSSES),
+  /** How often the device went on to another access point of the same network instead. */
+  roams: z.number().int().min(0),
+  /** Share of the bit rate that gets through here; absent: never measured. */
+  airtimeShare: z.number().min(0).max(1).optional(),
+});
 
 export type LossMemory = Readonly<z.infer<typeof lossMemorySchema>>;
 
-export const noLosses: LossMemory = { losses: [] };
+export const noLosses: LossMemory = { losses: [], roams: 0 };
 
 export interface PastReading {
   readonly atMs: number;
@@ -54,7 +60,13 @@ export function remember(
     return [point];
   });
   if (falling.length === 0) return memory;
-  return { losses: [...memory.losses, falling.slice(-MAX_POINTS)].slice(-MAX_LOSSES) };
+  const losses = [...memory.losses, falling.slice(-MAX_POINTS)].slice(-MAX_LOSSES);
+  return { ...memory, losses };
+}
+
+/** Whether leaving this access point means going on to the next one. */
+export function isRoamed({ losses, roams }: LossMemory): boolean {
+  return roams >= 2 && roams > 3 * losses.length;
 }
 
 export interface Remembered {

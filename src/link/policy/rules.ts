@@ -38,7 +38,7 @@ export const rulesSchema = z.strictObject({
       /** Keep a standby ready at all. */
       enabled: z.boolean().default(true),
       /** Not on a link worse than this: arming would take what the guest needs. */
-      signalDbm: z.number().min(-100).max(0).default(-72),
+      signalDbm: z.number().min(-100).max(0).default(-80),
       onMetered: z.boolean().default(false),
       /** Not on battery below this charge. */
       batteryAbove: share.default(0.2),

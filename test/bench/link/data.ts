@@ -31,7 +31,11 @@ export async function loadData(folder: string): Promise<Data> {
 /** Nothing lost, and a signal that nobody would complain about: what a desk is like. */
 const GOOD_DBM = -70;
 
+/** Shorter ones show nothing. */
+const GOOD_MS = 120_000;
+
 export function isGoodSpot(session: Session): boolean {
+  if (session.connectedMs < GOOD_MS) return false;
   if (session.outages.length > 0 || session.rows.some(({ sample }) => !sample.connected))
     return false;
   const levels = session.rows.map(({ sample }) => sample.signalDbm ?? -200).sort((a, b) => a - b);

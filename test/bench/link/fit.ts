@@ -9,7 +9,7 @@ const ranges = {
   floor5: [-84, -74],
   pessimism: [0, 1.5],
   slopeShare: [0, 1.2],
-  reserveSeconds: [0.5, 3.5],
+  reserveSeconds: [0.5, 5],
   margin: [1, 2.5],
   learnedMarginDb: [0, 5],
   descentDb: [2, 8],
@@ -33,7 +33,7 @@ function toVector({ floorDbm, ...p }: ForecastParameters): Vector {
 /** Residues above 2 MB are reported, but the goals are not about them. */
 const sizes = residues.filter((bytes) => bytes <= 2e6);
 /** Fitted for residues this much larger than those it is judged by: room for what no recording has shown. */
-const SPARE = 1.2;
+const SPARE = 1.1;
 const MISSED_COST = 25;
 const FALSE_AT_DESK_COST = 20;
 
@@ -66,7 +66,7 @@ function neededSaves(groups: readonly Group[]): Map<string, number> {
   return needed;
 }
 
-export function fit(groups: readonly Group[], rounds: number, seed = 1): ForecastParameters {
+export function fitParameters(groups: readonly Group[], rounds: number, seed = 1): ForecastParameters {
   const cost = costOf(groups, neededSaves(groups));
   const random = generator(seed);
   let best = toVector(forecastParameters);
