@@ -66,12 +66,12 @@ async function recoverGuest(options: RecoveryOptions, stored: StoredGuest): Prom
   // Its start was not on record.
   if (live !== undefined && stored.process === null)
     await mapPresent(options, spec, ownership, last);
-  if (live === undefined && stored.process !== null) await unmapGuest(spec.id, options);
+  // First: an agent that died right after a handoff has not told, and the mapping would be refused as out of date.
   if (ownership.kind === 'here') registry.locate(spec.home, spec.id, options.self, ownership.epoch);
-  if (ownership.kind === 'elsewhere') {
+  if (ownership.kind === 'elsewhere')
     registry.locate(spec.home, spec.id, ownership.place, ownership.epoch);
-    if (live === undefined && stored.disks.length === 0) return;
-  }
+  if (live === undefined && stored.process !== null) await unmapGuest(spec.id, options);
+  if (ownership.kind === 'elsewhere' && live === undefined && stored.disks.length === 0) return;
   if (last?.type === 'incoming-started')
     await arrivals.recover(stored, last.handoffId, last.peer, last.epoch);
   // A handoff in doubt waits for the other place, for which the agent does not wait.

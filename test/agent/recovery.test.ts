@@ -18,23 +18,26 @@ const spec = {
 interface Left {
   readonly records: JournalRecord[];
   readonly status: string | undefined;
+  /** That QEMU has ended since. */
+  readonly ended?: boolean;
 }
 
 /** Runs a recovery on doubles of all its parts; returns what it asked of them. */
-async function recovered({ records, status }: Left): Promise<string[]> {
+async function recovered({ records, status, ended }: Left): Promise<string[]> {
   const asked: string[] = [];
   const ask =
     (name: string) =>
     async (...args: unknown[]) => {
       asked.push([name, ...args.filter((arg) => typeof arg !== 'object')].join(' '));
     };
-  const live = status && {
-    spec,
-    phase: { kind: 'running' },
-    process: {
-      qmp: { query: async () => ({ status }), execute: ask('qmp') },
-    },
-  };
+  const live = !ended &&
+    status && {
+      spec,
+      phase: { kind: 'running' },
+      process: {
+        qmp: { query: async () => ({ status }), execute: ask('qmp') },
+      },
+    };
   const stored = { spec, process: status === undefined ? null : {}, disks: status ? [{}] : [] };
   const parts = {
     self,
@@ -43,9 +46,9 @@ async function recovered({ records, status }: Left): Promise<string[]> {
     guests: {
       adopt: async (_stored: unknown, phase: { kind: string }) => {
         asked.push(`adopt as ${phase.kind}`);
-        return live;
+        return live || undefined;
       },
-      live: () => live,
+      live: () => live || undefined,
       discard: ask('discard'),
     },
     departures: { recover: ask('departure') },
@@ -110,6 +113,17 @@ it.each<[string, Left, string[]]>([
     'a handed-over guest whose copy was not ended',
     { records: [...gone, record('handoff-released', 2)], status: 'postmigrate' },
     ['adopt as running', `locate there ${guestId} there 2`, `departure ${one} there 1`, 'discard'],
+  ],
+  [
+    'a handed-over guest whose copy was being ended: its home hears first, or the mapping would be out of date',
+    { records: [...gone, record('handoff-released', 2)], status: 'postmigrate', ended: true },
+    [
+      'adopt as running',
+      `locate there ${guestId} there 2`,
+      `unmap ${guestId}`,
+      `departure ${one} there 1`,
+      'discard',
+    ],
   ],
   [
     'a guest that is elsewhere costs nothing but a word to its home',
