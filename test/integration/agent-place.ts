@@ -27,6 +27,10 @@ export interface AgentPlaceOptions {
   readonly side: Side;
   readonly name: string;
   readonly flags: readonly string[];
+  /** Of its state and its log; default: its side. */
+  readonly folder?: string;
+  /** Default: that of its side. */
+  readonly namespace?: Namespace;
   /** Where its log goes. */
   readonly logs: string;
   /** How long a command may take. */
@@ -46,13 +50,13 @@ export class AgentPlace extends EventEmitter<{ line: [LogLine] }> {
   constructor(options: AgentPlaceOptions) {
     super();
     this.setMaxListeners(0);
-    const { lab, side, name, logs } = options;
+    const { lab, side, name, logs, folder = side, namespace = lab[side] } = options;
     this.#options = options;
     this.side = side;
     this.name = name;
-    this.state = join(lab.directory, side);
-    this.namespace = lab[side];
-    this.#log = createWriteStream(join(logs, `${side}.log`), { flags: 'a' });
+    this.state = join(lab.directory, folder);
+    this.namespace = namespace;
+    this.#log = createWriteStream(join(logs, `${folder}.log`), { flags: 'a' });
   }
 
   get api(): ApiClient {
@@ -85,6 +89,12 @@ export class AgentPlace extends EventEmitter<{ line: [LogLine] }> {
     agent.once('exit', (code) => ready.reject(new Error(`the agent of ${this.name}: ${code}`)));
     await within(ready.promise, START_DEADLINE_MS, `the agent of ${this.name} to be ready`);
     this.#api = await ApiClient.connect(apiSocketPath(this.state));
+  }
+
+  get pid(): number {
+    const pid = this.#agent?.pid;
+    if (pid === undefined) throw new Error(`the agent of ${this.name} does not run`);
+    return pid;
   }
 
   /** `kill -9`, and nothing else. */

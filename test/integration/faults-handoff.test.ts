@@ -1,6 +1,6 @@
 /**
  * `kill -9` in the middle of a handoff, on real parts: the guest ends in exactly one place, and loses nothing. A choice of
- * what faults-matrix.slow.test.ts does in full.
+ * what `npm run bench -- faults` does in full.
  */
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Side } from './agent-place.ts';

@@ -2,15 +2,18 @@
  * A device and a site with their agents, a running demo guest, a link between them that can be spoilt, and a witness:
  * what the tests of faults begin with. Everything that can be asked of the guest afterwards is in `expectOneGuest`.
  */
+
+import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
-import { expect } from 'vitest';
-import type { GuestState, HandoffResult, Status } from '../../src/api/index.ts';
+import type { GuestState, HandoffResult, StandbyView, Status } from '../../src/api/index.ts';
 import { SojournError } from '../../src/common/index.ts';
 import { ADDRESSES, Lab, type LabOptions } from '../lab/index.ts';
 import { AgentPlace, type Side, within } from './agent-place.ts';
 import { Witness } from './witness.ts';
 
 const DEMO_IMAGE = fileURLToPath(new URL('../../.cache/demo-guest/current', import.meta.url));
+
+export type { Side };
 export const GUEST = 'wanderer';
 const MEMORY = '256M';
 const BOOT_DEADLINE_MS = 60_000;
@@ -24,6 +27,8 @@ export type SourceStage =
   | 'preparing'
   | 'disks'
   | 'memory'
+  | 'armed'
+  | 'triggered'
   | 'switching'
   | 'sealing'
   | 'sealed'
@@ -41,29 +46,46 @@ export interface RunningHandoff {
   isClaimed(): boolean;
 }
 
+export interface PlacesOptions extends LabOptions {
+  /** A third place has the registry and anchors the guest's address; without it the site does. */
+  readonly registryApart?: boolean;
+}
+
+/** Where a site listens. */
+const LISTEN = ['--listen', '0.0.0.0:7420', '--advertise'];
+const ANCHOR = [
+  ...[...LISTEN, ADDRESSES.site4, '--tap', 'sojourn0'],
+  ...['--hoa4', ADDRESSES.hoaPrefix4, '--hoa6', ADDRESSES.hoaPrefix6],
+];
+/** Of the lab's internet, where a site stands that anchors nothing. */
+const APART4 = '198.18.7.1';
+
 export class TwoPlaces {
   readonly lab: Lab;
   readonly device: AgentPlace;
   readonly site: AgentPlace;
+  /** Has the registry, and never the guest, where that is a place of its own. */
+  readonly registry: AgentPlace | undefined;
   #witness: Witness | undefined;
 
-  private constructor(lab: Lab) {
+  private constructor(lab: Lab, registryApart: boolean) {
     this.lab = lab;
     const logs = process.env.SOJOURN_TEST_LOGS ?? lab.directory;
     this.device = new AgentPlace({ lab, side: 'device', name: 'laptop', flags: [], logs });
-    this.site = new AgentPlace({
-      ...{ lab, side: 'site', name: 'cloud', logs },
-      flags: [
-        ...['--listen', '0.0.0.0:7420', '--advertise', ADDRESSES.site4, '--tap', 'sojourn0'],
-        ...['--hoa4', ADDRESSES.hoaPrefix4, '--hoa6', ADDRESSES.hoaPrefix6],
-      ],
-    });
+    const site = { lab, side: 'site', name: 'cloud', logs } as const;
+    if (!registryApart) {
+      this.site = new AgentPlace({ ...site, flags: ANCHOR });
+      return;
+    }
+    this.site = new AgentPlace({ ...site, namespace: lab.internet, flags: [...LISTEN, APART4] });
+    const apart = { folder: 'registry', name: 'anchor', flags: ANCHOR };
+    this.registry = new AgentPlace({ ...site, ...apart });
   }
 
   /** A guest that runs on the device and has reported to the witness. */
-  static async create(options: LabOptions = {}): Promise<TwoPlaces> {
+  static async create({ registryApart, ...options }: PlacesOptions = {}): Promise<TwoPlaces> {
     const lab = await Lab.create({ up: GOOD_LINK, down: GOOD_LINK, ...options });
-    const places = new TwoPlaces(lab);
+    const places = new TwoPlaces(lab, registryApart === true);
     try {
       await places.#build();
       return places;
@@ -85,6 +107,11 @@ export class TwoPlaces {
     const address = await this.#address();
     this.#witness = await Witness.start(this.lab.correspondent, address, BOOT_DEADLINE_MS);
     return this.#witness;
+  }
+
+  get all(): AgentPlace[] {
+    const { device, site, registry } = this;
+    return registry === undefined ? [device, site] : [device, site, registry];
   }
 
   place(side: Side): AgentPlace {
@@ -135,6 +162,23 @@ export class TwoPlaces {
     };
   }
 
+  /** Lets the guest, which is at `from`, stand by at the other place; resolves when it does, or at once. */
+  async arm(from: Side, wait: 'until armed' | 'no wait' = 'until armed'): Promise<void> {
+    const at = this.other(from).name;
+    await this.place(from).api.call('standby.arm', { guest: GUEST, at, wait: wait !== 'no wait' });
+  }
+
+  /** What its place says of the guest's standby; null without one. */
+  async standby(side: Side): Promise<StandbyView | null> {
+    return (await this.place(side).guest(GUEST))?.standby ?? null;
+  }
+
+  /** Nobody wants the guest to stand by any more, wherever it is. */
+  async disarm(side: Side): Promise<void> {
+    if ((await this.standby(side)) === null) return;
+    await this.place(side).api.call('standby.disarm', { guest: GUEST });
+  }
+
   /** Hands the guest over, and expects that to work. */
   async move(from: Side): Promise<HandoffResult> {
     const outcome = await this.handOff(from).outcome;
@@ -175,10 +219,10 @@ export class TwoPlaces {
     const where = await this.settled(deadlineMs);
     await this.witness.next(5, deadlineMs);
     await this.witness.nextRecords(1, deadlineMs);
-    expect(await this.witness.recordProblem()).toBeUndefined();
-    expect(this.witness.problems).toEqual([]);
-    expect(this.place(where).guestPids()).toHaveLength(1);
-    expect(this.other(where).guestPids()).toEqual([]);
+    assert.equal(await this.witness.recordProblem(), undefined);
+    assert.deepEqual(this.witness.problems, []);
+    assert.equal(this.place(where).guestPids().length, 1, `QEMUs at the ${where}`);
+    assert.equal(this.other(where).guestPids().length, 0, 'QEMUs at the other place');
     return where;
   }
 
@@ -193,7 +237,7 @@ export class TwoPlaces {
    */
   async ready(side: Side | undefined): Promise<Side> {
     await this.mendLink();
-    for (const place of [this.device, this.site]) if (!place.isUp) await place.start();
+    for (const place of this.all) if (!place.isUp) await place.start();
     const where = await this.settled();
     if (side !== undefined && where !== side) await this.move(where);
     await this.newWitness();
@@ -220,22 +264,22 @@ export class TwoPlaces {
   }
 
   async close(): Promise<void> {
-    this.device.close();
-    this.site.close();
+    for (const place of this.all) place.close();
     await this.#witness?.close();
     await this.lab.close();
   }
 
   async #build(): Promise<void> {
-    const { device, site } = this;
+    const { device, site, registry } = this;
     await Promise.all(
-      [device, site].map(async (place) => {
+      this.all.map(async (place) => {
         await place.start();
-        await place.api.call('image.import', { path: DEMO_IMAGE });
+        if (place !== registry) await place.api.call('image.import', { path: DEMO_IMAGE });
       }),
     );
-    const { invite } = await site.api.call('place.invite', {});
-    await device.api.call('place.pair', { invite });
+    // The anchor first: a new guest gets its address from the first site.
+    if (registry !== undefined) for (const place of [device, site]) await pair(place, registry);
+    await pair(device, site);
     await device.sojourn('guest', 'create', GUEST, ...['--image', 'demo', '--memory', MEMORY]);
     await device.api.call('guest.start', { guest: GUEST });
     await this.newWitness();
@@ -248,12 +292,17 @@ export class TwoPlaces {
   }
 }
 
+async function pair(dialer: AgentPlace, listener: AgentPlace): Promise<void> {
+  const { invite } = await listener.api.call('place.invite', {});
+  await dialer.api.call('place.pair', { invite });
+}
+
 /** A handoff that failed says so in words for a person, and does not take itself for a defect. */
 export function expectClear(outcome: Outcome): void {
   if (outcome.kind === 'handed-over') return;
   const { error } = outcome;
-  expect(error, error.message).toBeInstanceOf(SojournError);
-  if (error instanceof SojournError) expect(error.kind, error.line).not.toBe('internal');
+  assert(error instanceof SojournError, error.message);
+  assert.notEqual(error.kind, 'internal', error.line);
 }
 
 /** A place that has never had the guest, or has it no more, says nothing about it. */

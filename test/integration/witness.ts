@@ -23,7 +23,12 @@ export function monotonicMs(): number {
   return Number(process.hrtime.bigint() / 1000n) / 1000;
 }
 
-export class Witness extends EventEmitter<{ heard: []; fetched: [answer: string] }> {
+export class Witness extends EventEmitter<{
+  heard: [];
+  fetched: [answer: string];
+  /** Everything as it came, for a judge who trusts nobody (test/bench/faults/judge). */
+  line: [line: string];
+}> {
   readonly reports: Report[] = [];
   /** Signs of two guests at once, of one that was set back, of one that was restarted, of broken connections. */
   readonly problems: string[] = [];
@@ -143,6 +148,7 @@ export class Witness extends EventEmitter<{ heard: []; fetched: [answer: string]
   }
 
   #take(line: string): void {
+    this.emit('line', line);
     const [word, time = '', boot = '', counter = '', records = ''] = line.split(' ');
     if (word === 'fetched' || word === 'unfetched') this.emit('fetched', line);
     else if (word === 'broken') this.problems.push(`TCP: ${line}`);
