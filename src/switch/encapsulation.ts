@@ -25,8 +25,7 @@ export function pushVlan(packet: Packet, ethType: number): void {
 
 export function popVlan(packet: Packet): void {
   if (!packet.tagged) return;
-  packet.l2 += VLAN_BYTES;
-  packet.pad();
+  packet.shrink(VLAN_BYTES);
   packet.reload();
 }
 
@@ -55,8 +54,7 @@ export function popMpls(packet: Packet, ethType: number): void {
   const tags = l2 + ADDRESS_BYTES;
   buffer.copyWithin(tags + LABEL_BYTES, tags, typeAt);
   putU16(buffer, typeAt + LABEL_BYTES, ethType);
-  packet.l2 += LABEL_BYTES;
-  packet.pad();
+  packet.shrink(LABEL_BYTES);
   packet.reload();
 }
 
@@ -82,8 +80,7 @@ export function popPbb(packet: Packet): void {
   if (packet.ethType !== ETH_TYPE.pbb) return;
   const customer = packet.l3 + LABEL_BYTES;
   if (customer + ADDRESS_BYTES + 2 > packet.end) return;
-  packet.l2 = customer;
   packet.loadAddresses(customer);
-  packet.pad();
+  packet.shrink(customer - packet.l2);
   packet.reload();
 }

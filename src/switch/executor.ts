@@ -223,7 +223,8 @@ export class Executor {
     cookie: bigint,
   ): void {
     if (number === PORT.controller) {
-      const reason = flow?.isTableMiss === true ? 'no-match' : 'action';
+      const missed = flow?.isTableMiss === true && cookie !== NO_COOKIE;
+      const reason = missed ? 'no-match' : 'action';
       this.#packetIn(packet, reason, flow, cookie, 0, maxLength);
     } else if (number === PORT.inPort) {
       const entry = this.#ports.get(packet.inPort);

@@ -89,8 +89,8 @@ export class FlowChanges {
     const owner = this.#owner;
     const table = owner.table(mod.table);
     checkFlags(mod);
-    const program = owner.compile(mod);
     const match = compileMatch(mod.match);
+    const program = owner.compile(mod);
     if ((mod.flags & FLOW_FLAG.checkOverlap) !== 0 && table.overlaps(match, mod.priority))
       throw openFlowError('flow-mod-failed', 'overlap', `in table ${mod.table}`);
     const replaced = table.find(match, mod.priority);
@@ -108,8 +108,9 @@ export class FlowChanges {
     const owner = this.#owner;
     const table = owner.table(mod.table);
     checkFlags(mod);
+    const meant = this.#meant(mod, table);
     const program = owner.compile(mod);
-    for (const flow of this.#meant(mod, table)) {
+    for (const flow of meant) {
       flow.instructions = mod.instructions;
       flow.program = program;
       if ((mod.flags & FLOW_FLAG.resetCounts) !== 0) table.reset(flow);

@@ -5,12 +5,14 @@ import {
   fieldMask,
   GROUP,
   type Instruction,
+  type MaskedValue,
   type Match,
   openFlowError,
   oxmField,
   PORT,
 } from '../openflow/index.ts';
 import type { FlowProgram, FlowSpec } from './flow.ts';
+import { isUntagged } from './match.ts';
 import type { MeterEntry } from './meters.ts';
 import { isEgressPort } from './ports.ts';
 import { compileActions, type GroupLookup, revealsLayers, type Step } from './steps.ts';
@@ -111,6 +113,11 @@ function splitMetadata(value: bigint, mask: bigint): NonNullable<FlowProgram['me
   return { value: words(value), mask: words(mask) };
 }
 
+function knownValue(name: FieldName, wanted: bigint | MaskedValue): bigint | undefined {
+  if (typeof wanted === 'bigint') return wanted;
+  return name === 'vlan_vid' && isUntagged(wanted) ? 0n : undefined;
+}
+
 /** What is known of a packet at a point of its actions: the exact value of a field, or undefined when it may have any. */
 class Known {
   readonly #values: Map<FieldName, bigint | undefined>;
@@ -121,9 +128,9 @@ class Known {
     this.#values = new Map(
       match instanceof Map
         ? match
-        : (Object.entries(match) as [FieldName, bigint | { value: bigint; mask: bigint }][])
+        : (Object.entries(match) as [FieldName, bigint | MaskedValue][])
             .filter(([name]) => (name as string) !== 'unknown')
-            .map(([name, wanted]) => [name, typeof wanted === 'bigint' ? wanted : undefined]),
+            .map(([name, wanted]) => [name, knownValue(name, wanted)]),
     );
   }
 

@@ -67,14 +67,12 @@ function checkValue(
     );
   if (name === 'in_port' && !isIngressPort(Number(value)))
     throw openFlowError('bad-match', 'bad-value', `no packet comes in at port ${value}`);
-  if (name === 'vlan_vid' && bits === all && value !== 0n && (value & BigInt(VLAN.present)) === 0n)
-    throw openFlowError('bad-match', 'bad-value', 'vlan_vid names a tag without OFPVID_PRESENT');
   return { value, bits };
 }
 
 /** Whether a packet can come from there (7.2.1). */
 export function isIngressPort(port: number): boolean {
-  return (port > 0 && port <= PORT.max) || port === PORT.local || port === PORT.controller;
+  return port <= PORT.max || port === PORT.local || port === PORT.controller;
 }
 
 /** @throws OpenFlowError OFPBMC_BAD_PREREQ. */
@@ -90,10 +88,17 @@ function checkPrerequisite(match: Match, name: FieldName, prerequisite: Prerequi
   let met = given !== undefined;
   if ('oneOf' in prerequisite)
     met = exact !== undefined && prerequisite.oneOf.includes(Number(exact));
-  else if ('not' in prerequisite) met &&= exact !== BigInt(prerequisite.not);
+  else if ('not' in prerequisite) met &&= !isUntagged(given as bigint | MaskedValue);
   if (met) return;
   const which = 'oneOf' in prerequisite ? ` to be one of ${prerequisite.oneOf.join(', ')}` : '';
   throw openFlowError('bad-match', 'bad-prereq', `${name} needs ${field}${which}`);
+}
+
+/** Whether a match on `vlan_vid` takes only packets without a tag. */
+export function isUntagged(wanted: bigint | MaskedValue): boolean {
+  const { value, mask } = typeof wanted === 'bigint' ? { value: wanted, mask: -1n } : wanted;
+  const present = BigInt(VLAN.present);
+  return (mask & present) !== 0n && (value & present) === 0n;
 }
 
 /** `{value, mask}` of a prefix of `length` bits of a field that is `bits` wide. */

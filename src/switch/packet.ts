@@ -154,10 +154,14 @@ export class Packet {
     this.l2 -= bytes;
   }
 
-  /** Zeros behind a frame that is shorter than Ethernet allows; only where padding is kept at all. */
-  pad(): void {
-    const missing = LEAST_FRAME_BYTES - this.frameBytes;
-    if (missing <= 0 || !this.keepsAll) return;
+  /**
+   * Takes away the first `bytes` of what follows the addresses. A frame that was long enough for Ethernet stays so, where padding
+   * is kept at all.
+   */
+  shrink(bytes: number): void {
+    const missing = Math.min(bytes, LEAST_FRAME_BYTES - (this.frameBytes - bytes));
+    this.l2 += bytes;
+    if (missing <= 0 || !this.keepsAll || this.frameBytes + bytes < LEAST_FRAME_BYTES) return;
     if (this.buffer !== this.#own || this.end + missing > this.buffer.length)
       this.#moveToOwn(missing);
     this.buffer.fill(0, this.end, this.end + missing);
