@@ -1,0 +1,56 @@
+/** Carries out what was chosen in a menu. */
+import type { AgentLink } from './agent/index.ts';
+import type { Action, ReceiveMode } from './tray/index.ts';
+import type { Route } from './window/routes.ts';
+
+export interface ActionParts {
+  readonly link: AgentLink;
+  readonly open: (route: Route) => void;
+  readonly quit: () => void;
+  /** Undefined where the agent does not offer it. */
+  readonly receive?: (device: string, mode: ReceiveMode) => Promise<void>;
+  readonly set: (setting: 'startAtLogin' | 'notifications', to: boolean) => Promise<void>;
+}
+
+/** Rejects with the agent's own words. A handoff resolves when it has ended. */
+export async function perform(action: Action, parts: ActionParts): Promise<void> {
+  const { link } = parts;
+  switch (action.do) {
+    case 'hand-off':
+      await link.client.call('handoff.start', { guest: action.guest, to: action.to });
+      return;
+    case 'cancel-handoff':
+      await link.client.call('handoff.cancel', { guest: action.guest });
+      return;
+    case 'arm':
+      await link.client.call('standby.arm', { guest: action.guest, at: action.at });
+      return;
+    case 'disarm':
+      await link.client.call('standby.disarm', { guest: action.guest });
+      return;
+    case 'start':
+      await link.client.call('guest.start', { guest: action.guest });
+      return;
+    case 'stop':
+      await link.client.call('guest.stop', { guest: action.guest });
+      return;
+    case 'open':
+      parts.open(action.route);
+      return;
+    case 'receive':
+      await parts.receive?.(action.device, action.mode);
+      return;
+    case 'set':
+      await parts.set(action.setting, action.to);
+      return;
+    case 'retry-agent':
+      link.retry();
+      return;
+    case 'replace-agent':
+      link.replace();
+      return;
+    case 'quit':
+      parts.quit();
+      return;
+  }
+}

@@ -1,0 +1,3 @@
+/** What crosses between the page and the main process. */
+export { Bridge, type BridgeOptions } from './bridge.ts';
+export type { ShellMessage } from './schema.ts';

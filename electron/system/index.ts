@@ -1,0 +1,2 @@
+/** What the host goes through, told to the agent. */
+export { Host } from './host.ts';
