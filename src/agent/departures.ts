@@ -4,7 +4,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { HandoffProgress as ApiProgress, PlaceRef } from '../api/index.ts';
-import { asClause, SojournError } from '../common/index.ts';
+import { asClause, errorText, SojournError } from '../common/index.ts';
 import { compatibilityProblems } from '../guest/index.ts';
 import type { GuestSpec } from '../guest/spec.ts';
 import {
@@ -282,6 +282,12 @@ export class Departures {
       await places.connected(to.id, departure.cancel.signal);
       const live = guests.live(spec.id);
       if (live === undefined) throw notRunning(spec);
+      // A standby may last for days, in which no other job can read the disks.
+      if (standby !== undefined)
+        await guests.copyDisks(spec.id).catch((error: unknown) => {
+          const reason = errorText(error);
+          this.#options.log.warn({ guest: spec.name, reason }, 'overlay not copied to disk');
+        });
       await guests.releaseDisks(spec.id);
       const result = await this.#withDirectory(spec, (directory) =>
         runSource({

@@ -240,6 +240,12 @@ export class Guests extends EventEmitter<GuestEvents> {
     });
   }
 
+  /** Brings its overlays in memory to disk as they are now, where they are not kept there anyway. */
+  async copyDisks(guestId: string): Promise<void> {
+    const live = this.#live.get(guestId);
+    if (live !== undefined) await this.#persistence.copyNow(live);
+  }
+
   /** Resolves when nothing of this place's own uses the guest's disks: a handoff is about to. */
   releaseDisks(guestId: string): Promise<void> {
     return this.#persistence.interrupt(guestId);

@@ -18,7 +18,7 @@ import type { DestinationRecordType } from './records.ts';
 import { SealValidity } from './seal-validity.ts';
 import type { Reason } from './source-machine.ts';
 
-/** A complete guest without a seal is kept this long, ms: as long as a session can be resumed. */
+/** A complete guest without a seal is kept this long, ms; the source asks all the while, and learns then that it may go on. */
 export const LOADED_WAIT_MS = 15 * 60_000;
 /** A QEMU that cannot be ended is tried again after this, ms, doubling up to the maximum; it keeps its place meanwhile. */
 const DISCARD_AGAIN_MS = 200;

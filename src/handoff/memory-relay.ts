@@ -17,7 +17,7 @@ import { drainedOrClosed } from './drained.ts';
 import { Gate } from './gate.ts';
 import type { ChannelPort } from './ports.ts';
 import { ReturnPathHold } from './return-path.ts';
-import { zstdReader, zstdWriter } from './zstd-stream.ts';
+import { AdaptiveZstdWriter, ZstdFramesReader } from './zstd-stream.ts';
 
 /** Taken from QEMU ahead of the gate, bytes; a read may bring more, once. */
 const SOCKET_AHEAD_BYTES = 1;
@@ -28,6 +28,7 @@ export class SourceMemoryRelay {
   readonly hold = new ReturnPathHold();
   /** QEMU's stream, before anything else: shut between the bursts of a standby. */
   readonly gate = new Gate();
+  readonly compressor = new AdaptiveZstdWriter();
   readonly #path: string;
   readonly #server: Server;
   readonly #channel: ChannelPort;
@@ -92,7 +93,7 @@ export class SourceMemoryRelay {
     // Seen by both pumps, which report it where it matters.
     socket.on('error', () => undefined);
     socket.on('close', () => this.#resolveClosed());
-    pipeline(socket, this.gate, this.#taken, zstdWriter(), this.#channel).catch(this.#onBroken);
+    pipeline(socket, this.gate, this.#taken, this.compressor, this.#channel).catch(this.#onBroken);
     // The other direction ends when the destination's QEMU has closed, as it does when it has all.
     pipeline(this.#channel, this.hold, async (messages: AsyncIterable<Buffer>) => {
       await pump(messages, socket);
@@ -116,7 +117,7 @@ export async function relayToDestination(channel: ChannelPort, path: string): Pr
     const forth = pipeline(
       channel as Readable,
       new Coalesce(),
-      zstdReader(),
+      new ZstdFramesReader(),
       (bytes: AsyncIterable<Buffer>) => pump(bytes, socket),
     );
     await Promise.all([back, forth]);

@@ -20,8 +20,11 @@ const PREFLIGHT_TIMEOUT_MS = 15_000;
 const PREPARE_TIMEOUT_MS = 60_000;
 /** Longer than any pause: the watch below ends a switchover that stands still much sooner, ms. */
 const LOADED_TIMEOUT_MS = 120_000;
-/** Standing still this long, plus four round trips, ends a switchover: the guest is paused meanwhile, ms. */
-export const PAUSE_PATIENCE_MS = 1_000;
+/**
+ * Standing still this long, plus two round trips, ends a switchover, ms: the guest is paused meanwhile, and goes on within a
+ * second of the link's end.
+ */
+export const PAUSE_PATIENCE_MS = 700;
 
 /** Milliseconds since 1970 by this place's clock; `runningAt` by the destination's. */
 export interface SwitchoverTimes {
@@ -325,7 +328,7 @@ export class SourceAttempt {
       this.times.loadedAt = now();
       this.#dispatch({ type: 'loaded' });
     });
-    const patience = PAUSE_PATIENCE_MS + 4 * (this.#peer().rttMs ?? 0);
+    const patience = PAUSE_PATIENCE_MS + 2 * (this.#peer().rttMs ?? 0);
     let stage = 0;
     const watch = watchProgress(() => memory.relay.bytesAcked + disks.arrived + stage, patience);
     const ended = abortedOf(signal);

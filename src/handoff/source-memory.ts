@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SojournError } from '../common/index.ts';
+import { chooseCompression } from './compression.ts';
 import type { LinkRate } from './link-rate.ts';
 import { SourceMemoryRelay } from './memory-relay.ts';
 import { MEMORY_CHANNEL } from './messages.ts';
@@ -33,6 +34,10 @@ const THROTTLE = {
   'max-cpu-throttle': 90,
   'throttle-trigger-threshold': 50,
 };
+/** The link waits for us when at so many looks in a row this little was queued, and so much had been taken from QEMU, bytes. */
+const STARVED_LOOKS = 3;
+const STARVED_BYTES = 32 * 1024;
+const STARVING_BYTES = 2 * 1024 * 1024;
 /** Span over which the compression of the stream is measured: this much of QEMU's stream, bytes. */
 const COMPRESSION_SPAN_BYTES = 4 * 1024 * 1024;
 
@@ -50,6 +55,8 @@ export class SourceMemory {
   #completing = false;
   #releasable = false;
   #compression = 1;
+  #lookedRaw = 0;
+  #starved = 0;
   #markRaw = 0;
   #markWire = 0;
 
@@ -245,7 +252,21 @@ export class SourceMemory {
     }
   }
 
+  /** Off where the link is faster than the compressor, and better where it is slow. */
+  #adaptCompression(): void {
+    const { relay } = this;
+    const raw = relay.rawBytes;
+    const starving = relay.bytesPending < STARVED_BYTES && raw - this.#lookedRaw > STARVING_BYTES;
+    this.#lookedRaw = raw;
+    this.#starved = starving ? this.#starved + 1 : 0;
+    relay.compressor.compression = chooseCompression(relay.compressor.compression, {
+      linkBytesPerSecond: this.#rate.bytesPerSecond,
+      starved: this.#starved >= STARVED_LOOKS,
+    });
+  }
+
   #measure(diskAcked: number, queuedBytes: number): void {
+    this.#adaptCompression();
     const wire = this.relay.bytesAcked + this.relay.bytesPending;
     const raw = this.relay.rawBytes;
     if (raw - this.#markRaw >= COMPRESSION_SPAN_BYTES || this.#markRaw === 0) {

@@ -37,8 +37,11 @@ import { expired, stopped } from './session-errors.ts';
 import { type Received, Transmitter } from './transmitter.ts';
 import { parsePeerJson, protocolViolation } from './violation.ts';
 
-/** A session that found no connection for this long is closed, ms. */
-export const RESUME_WINDOW_MS = 15 * 60 * 1000;
+/**
+ * A session that found no connection for this long is closed, ms. Long enough for a standby to outlive a train ride; a peer
+ * that was restarted says so as soon as it is back, and nothing of it is waited for.
+ */
+export const RESUME_WINDOW_MS = 4 * 60 * 60 * 1000;
 /** Bytes received after which an ACK goes out without being asked for. */
 const ACK_EVERY_BYTES = 64 * 1024;
 /** An ACK that was not asked for waits this long, ms. */

@@ -9,7 +9,12 @@ import type {
   QmpPort,
   QmpPortEvent,
 } from '../../src/handoff/index.ts';
-import { type HandoffKey, type Result, SEAL_VALID_MS } from '../../src/handoff/messages.ts';
+import {
+  type HandoffKey,
+  type Result,
+  SEAL_VALID_MS,
+  STREAM_VERSION,
+} from '../../src/handoff/messages.ts';
 import { call } from '../../src/handoff/rpc.ts';
 import { tinySpec } from '../lab/tiny-guest.ts';
 import { Loopback } from './loopback.ts';
@@ -109,7 +114,7 @@ class Place {
   }
 
   async prepare(key: HandoffKey): Promise<void> {
-    const params = { ...key, spec: this.spec, streamVersion: 1 } as const;
+    const params = { ...key, spec: this.spec, streamVersion: STREAM_VERSION } as const;
     await call(this.link.near, 'handoff.prepare', params, PATIENCE);
   }
 

@@ -1,0 +1,111 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { buffer } from 'node:stream/consumers';
+import { describe, expect, test } from 'vitest';
+import {
+  type Compression,
+  type CompressionSample,
+  chooseCompression,
+} from '../../src/handoff/compression.ts';
+import { AdaptiveZstdWriter, ZstdFramesReader } from '../../src/handoff/zstd-stream.ts';
+
+const MIB = 1024 * 1024;
+
+describe('compression', () => {
+  test.each<[string, Compression, Partial<CompressionSample>, Compression]>([
+    ['stays while nothing is known', 1, { linkBytesPerSecond: undefined }, 1],
+    ['is light on a LAN', 1, { linkBytesPerSecond: 20e6 }, 1],
+    [
+      'is off where the compressor is what is slow',
+      1,
+      { linkBytesPerSecond: 90e6, starved: true },
+      'off',
+    ],
+    ['is on where the link is, however fast', 1, { linkBytesPerSecond: 90e6 }, 1],
+    ['stays off on a fast link', 'off', { linkBytesPerSecond: 50e6 }, 'off'],
+    ['is on again on a link that became slow', 'off', { linkBytesPerSecond: 2e6 }, 3],
+    ['is better on a slow link', 1, { linkBytesPerSecond: 5e6 }, 3],
+    ['is best on a very slow link', 3, { linkBytesPerSecond: 0.3e6 }, 6],
+    ['does not change at a border', 6, { linkBytesPerSecond: 1.2e6 }, 6],
+    ['does not change at the other border', 3, { linkBytesPerSecond: 9e6 }, 3],
+    [
+      'is not off for want of data on a slow link',
+      1,
+      { linkBytesPerSecond: 5e6, starved: true },
+      3,
+    ],
+  ])('%s', (_name, current, change, expected) => {
+    const sample = { linkBytesPerSecond: 10e6, starved: false, ...change };
+    expect(chooseCompression(current, sample)).toBe(expected);
+  });
+});
+
+describe('a stream whose compression changes', () => {
+  const pieces = [randomBytes(300_000), Buffer.alloc(200_000, 'page'), randomBytes(10)];
+  const choices: Compression[] = [1, 'off', 6, 'off', 3, 'off'];
+
+  test.each([1_000, 70_000, 10_000_000])('is read whole in pieces of %i bytes', async (size) => {
+    const writer = new AdaptiveZstdWriter();
+    const sentOn = buffer(writer);
+    const sent: Buffer[] = [];
+    for (const choice of choices) {
+      writer.compression = choice;
+      for (const piece of pieces) {
+        sent.push(piece);
+        if (!writer.write(piece)) await once(writer, 'drain');
+      }
+    }
+    writer.end();
+    const reader = new ZstdFramesReader();
+    const all = buffer(reader);
+    const frames = await sentOn;
+    for (let at = 0; at < frames.length; at += size) {
+      if (!reader.write(frames.subarray(at, at + size))) await once(reader, 'drain');
+    }
+    reader.end();
+    expect((await all).equals(Buffer.concat(sent))).toBe(true);
+  });
+
+  test.each(choices)('lets every write be read at once (%s)', async (choice) => {
+    const writer = new AdaptiveZstdWriter();
+    writer.compression = choice;
+    const reader = writer.pipe(new ZstdFramesReader());
+    for (const text of ['one', 'two', 'three']) {
+      const read = once(reader, 'data');
+      writer.write(Buffer.from(text));
+      expect(String((await read)[0])).toBe(text);
+    }
+    writer.destroy();
+  });
+
+  test('a piece that unpacks to very much waits for its reader', async () => {
+    const writer = new AdaptiveZstdWriter();
+    const packed = buffer(writer);
+    for (let i = 0; i < 64; i += 1) {
+      if (!writer.write(Buffer.alloc(MIB))) await once(writer, 'drain');
+    }
+    writer.end();
+    const reader = new ZstdFramesReader();
+    const frames = await packed;
+    expect(frames.length).toBeLessThan(MIB);
+    reader.end(frames);
+    await once(reader, 'readable');
+    expect(reader.readableLength).toBeLessThan(MIB);
+    expect((await buffer(reader)).length).toBe(64 * MIB);
+  });
+
+  test('what is no zstd is an error', async () => {
+    const reader = new ZstdFramesReader();
+    reader.write(Buffer.from('not at all'));
+    await expect(buffer(reader)).rejects.toThrow();
+  });
+
+  test('off costs a few bytes and no more', async () => {
+    const writer = new AdaptiveZstdWriter();
+    writer.compression = 'off';
+    const all = buffer(writer);
+    const data = randomBytes(1_000_000);
+    writer.end(data);
+    expect((await all).length - data.length).toBeLessThan(50);
+  });
+});
