@@ -22,7 +22,7 @@ export interface Mover {
   start(): Promise<StartedGuest>;
   /** Gets ready at the destination while the link is good; absent where nothing can be done ahead. */
   arm?(): Promise<void>;
-  /** Moves the guest to the site. Resolves when the command that a user would give has returned. */
+  /** Moves the guest to the site. Resolves when the call that began it has returned. */
   move(): Promise<void>;
   /** What is still to be copied, bytes; NaN while nobody knows. */
   leftBytes(): Promise<number>;

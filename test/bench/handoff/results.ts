@@ -12,10 +12,10 @@ const figure = z.number().nullable();
  * One line of `--json`; milliseconds, bytes, KB/s of 1000 bytes, percent of one core. All figures but the upkeep are those
  * of test/demo/figures.ts, taken alike for every method:
  *
- * - `triggerToRunningMs`: from the beginning of the command (of plain: of the disk mirror's set-up) to RESUME at the
- *   destination's QEMU (QMP).
+ * - `triggerToRunningMs`: from the call (of `sojourn handoff`'s call to the agent; of plain: of the first QMP command,
+ *   which sets the disk mirror up; of `virsh`, which starts in some 20 ms) to RESUME at the destination's QEMU (QMP).
  * - `blackoutMs`, `packetsLost`, `tcpBroken`: what the correspondent saw: UDP echoes 1 ms apart and a TCP connection.
- * - `bytesAfterTrigger`: frames on the device's link, both ways, probes included, until the command has returned.
+ * - `bytesAfterTrigger`: frames on the device's link, both ways, probes included, until the call has returned.
  * - `upkeepKBps`, `upkeepCpuPct` (armed only): frames on the device's link, and the processor time of all processes of
  *   both places (agents, datapaths, TAP adapter, QEMUs), above those of the same guest with the same load unarmed.
  *

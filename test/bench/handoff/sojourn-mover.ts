@@ -1,6 +1,6 @@
-/** Sojourn itself, used as a person would: by its command. */
+/** Sojourn itself. */
 import { appendFileSync, writeFileSync } from 'node:fs';
-import { z } from 'zod';
+import { ApiClient, apiSocketPath } from '../../../src/api/index.ts';
 import { collectLogs } from '../../demo/evidence.ts';
 import type { Place } from '../../demo/place.ts';
 import { commandLine, guestFacts, type Side, showGuest, startPlaces } from '../../demo/places.ts';
@@ -9,15 +9,11 @@ import { createGuest, GUEST } from './reference-guest.ts';
 
 const SITE = 'cloud';
 
-const handoffLine = z.looseObject({
-  progress: z.looseObject({ residueBytes: z.number().nullable() }).optional(),
-  result: z.looseObject({ kind: z.enum(['cold', 'armed']) }).optional(),
-});
-
 export class SojournMover implements Mover {
   readonly #options: MoverOptions;
   readonly #kind: 'cold' | 'armed';
   readonly places = new Map<Side, Place>();
+  #client: ApiClient | undefined;
   #residueBytes = Number.NaN;
 
   constructor(options: MoverOptions, kind: 'cold' | 'armed') {
@@ -29,6 +25,7 @@ export class SojournMover implements Mover {
     await startPlaces(this.#options, this.places);
     await createGuest(this.#device);
     const argv = await commandLine(this.#device, GUEST);
+    this.#client = await ApiClient.connect(apiSocketPath(this.#device.state));
     const { hoa4 } = guestFacts(await showGuest(this.#device, GUEST), argv);
     return { address: hoa4, argv };
   }
@@ -37,17 +34,23 @@ export class SojournMover implements Mover {
     return this.#kind === 'armed' ? () => this.#arm() : undefined;
   }
 
+  /** By the call that the command makes and the tray: the start of a Node for the command is no part of the handoff. */
   async move(): Promise<void> {
-    const { evidence } = this.#options;
+    const { evidence, signal } = this.#options;
     const lines = evidence.path('handoff-1.jsonl');
-    let kind: string | undefined;
-    await this.#device.follow(['handoff', GUEST, '--to', SITE], (line) => {
-      appendFileSync(lines, `${line}\n`);
-      const { progress, result } = handoffLine.parse(JSON.parse(line));
-      this.#residueBytes = progress?.residueBytes ?? this.#residueBytes;
-      kind = result?.kind ?? kind;
+    const note = (line: object): void => appendFileSync(lines, `${JSON.stringify(line)}\n`);
+    const client = this.#client;
+    if (client === undefined) throw new Error('the agent of the device is not connected');
+    const order = { guest: GUEST, to: SITE };
+    const result = await client.call('handoff.start', order, {
+      signal,
+      onItem: (progress) => {
+        note({ progress });
+        this.#residueBytes = progress.residueBytes ?? this.#residueBytes;
+      },
     });
-    if (kind !== this.#kind) throw new Error(`it was a handoff of the kind ${kind}`);
+    note({ result });
+    if (result.kind !== this.#kind) throw new Error(`it was a handoff of the kind ${result.kind}`);
   }
 
   async leftBytes(): Promise<number> {
