@@ -19,6 +19,7 @@ import {
 export const HOSTILE = '<img src=x onerror="window.hacked=1">"\'&{{x}}';
 
 const now = () => new Date().toISOString();
+const since = now();
 
 export function guestIn(name: string, state: GuestState, over: Partial<GuestView> = {}): GuestView {
   const index = [...name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7) >>> 0;
@@ -26,12 +27,11 @@ export function guestIn(name: string, state: GuestState, over: Partial<GuestView
   return fakeGuest({ id, name, state, createdAt: now(), ...over });
 }
 
-const running = { kind: 'running', since: now(), pid: 4711 } as const;
+const running = { kind: 'running', since, pid: 4711 } as const;
 const handoffId = '7c9e6679-7425-40de-944b-e07fc1f90ae7';
 
 /** Every kind of state and of standby once. */
 export function everyGuest(): GuestView[] {
-  const since = now();
   return [
     guestIn('dev-desktop', running, { standby: fakeStandby({ estimateMs: 410 }) }),
     guestIn('alone', running),
@@ -105,7 +105,7 @@ export function everyStatus(over: Partial<Status> = {}): Status {
     datapath: {
       running: true,
       pid: 4712,
-      since: now(),
+      since,
       tap: null,
       tunnels: [{ peer: cloud, connected: true, rttMs: 20, bytesIn: 1000, bytesOut: 1000 }],
       drops: { 'anti-spoof': 3 },
@@ -116,7 +116,7 @@ export function everyStatus(over: Partial<Status> = {}): Status {
         severity: 'warning',
         text: `Something is missing: ${HOSTILE}`,
         remedy: 'Load it with "modprobe tun"',
-        since: now(),
+        since,
         showAfterMs: 0,
       },
     ],

@@ -32,33 +32,31 @@ function scaled(amount: number, units: readonly string[], language: string): str
   return `${number.format(value)} ${units[unit]}`;
 }
 
+/** Symbols of the SI, which English writes; other languages have words of their own. */
+const symbols = { millisecond: 'ms', second: 's', minute: 'min', hour: 'h', day: 'd' } as const;
+type TimeUnit = keyof typeof symbols;
+
 /** `21 ms`, `0.4 s`, `9.3 s`, `4 min 5 s`, `2 h 3 min`; from a hundred milliseconds on in seconds if `asSeconds`. */
 export function formatDuration(ms: number, language: string, asSeconds = false): string {
-  const unit = (value: number, name: string, digits = 0) =>
-    new Intl.NumberFormat(language, {
-      style: 'unit',
-      unit: name,
-      unitDisplay: 'short',
-      maximumFractionDigits: digits,
-    }).format(value);
+  const unit = (value: number, name: TimeUnit, digits = 0) => {
+    const options = { maximumFractionDigits: digits };
+    if (language.startsWith('en'))
+      return `${new Intl.NumberFormat(language, options).format(value)} ${symbols[name]}`;
+    const inWords = { ...options, style: 'unit', unit: name, unitDisplay: 'short' } as const;
+    return new Intl.NumberFormat(language, inWords).format(value);
+  };
   if (ms < (asSeconds ? 99.5 : 999.5)) return unit(ms, 'millisecond', ms < 10 ? 1 : 0);
   if (ms < 59_950) return unit(ms / 1000, 'second', 1);
   const seconds = Math.round(ms / 1000);
-  const minutes = Math.floor(seconds / 60);
-  const hours = Math.floor(minutes / 60);
-  const days = Math.floor(hours / 24);
-  if (minutes < 60) return join(unit(minutes, 'minute'), seconds % 60, unit, 'second');
-  if (hours < 24) return join(unit(hours, 'hour'), minutes % 60, unit, 'minute');
-  return join(unit(days, 'day'), hours % 24, unit, 'hour');
-}
-
-function join(
-  whole: string,
-  rest: number,
-  unit: (value: number, name: string) => string,
-  name: string,
-): string {
-  return rest === 0 ? whole : `${whole} ${unit(rest, name)}`;
+  const minutes = Math.round(ms / 60_000);
+  const hours = Math.round(ms / 3_600_000);
+  const pair = (value: number, size: number, big: TimeUnit, small: TimeUnit) => {
+    const whole = unit(Math.floor(value / size), big);
+    return value % size === 0 ? whole : `${whole} ${unit(value % size, small)}`;
+  };
+  if (seconds < 3600) return pair(seconds, 60, 'minute', 'second');
+  if (minutes < 24 * 60) return pair(minutes, 60, 'hour', 'minute');
+  return pair(hours, 24, 'day', 'hour');
 }
 
 /** A moment, as far away as it needs: the time today, else date and time. */

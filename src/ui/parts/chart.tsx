@@ -16,11 +16,21 @@ export interface ChartProps {
   /** Moments to be marked. */
   readonly marks: readonly number[];
   readonly format: (value: number) => string;
+  /** Writes a moment in milliseconds since the Unix epoch. */
+  readonly formatTime: (atMs: number) => string;
+  /** Amounts begin at zero, and their axis reaches at least this far; a signal has no such thing. */
+  readonly atLeast: number | undefined;
   /** Says what the picture says. */
   readonly summary: string;
 }
 
 const HEIGHT = 120;
+/** A span below this says little, s. */
+const MIN_SPAN_S = 60;
+/** Between two times on the axis, CSS pixels. */
+const TIME_SPACE = 110;
+/** Free room above what is shown. */
+const HEADROOM = 1.2;
 const AXIS_WIDTH = 76;
 
 export function Chart(props: ChartProps) {
@@ -72,6 +82,7 @@ function chartOptions(
   count: number,
 ): uPlot.Options {
   const colour = (name: string) => () => getComputedStyle(element).getPropertyValue(name);
+  const { atLeast } = latest.current;
   const axis = {
     stroke: colour('--chart-text'),
     grid: { stroke: colour('--chart-grid'), width: 1 },
@@ -83,9 +94,20 @@ function chartOptions(
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
-    scales: { x: { time: true } },
+    scales: {
+      x: { time: true, range: (_plot, min, max) => [Math.min(min, max - MIN_SPAN_S), max] },
+      y:
+        atLeast === undefined
+          ? {}
+          : { range: (_plot, _min, max) => [0, Math.max(max * HEADROOM, atLeast)] },
+    },
     axes: [
-      { ...axis, size: 26 },
+      {
+        ...axis,
+        size: 26,
+        space: TIME_SPACE,
+        values: (_plot, splits) => splits.map((at) => latest.current.formatTime(at * 1000)),
+      },
       {
         ...axis,
         size: AXIS_WIDTH,

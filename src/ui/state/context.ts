@@ -30,6 +30,8 @@ export interface Formats {
   /** `0.4 s` rather than `400 ms`: for times that people wait. */
   wait(ms: number): string;
   time(iso: string): string;
+  /** The time of day with seconds, of milliseconds since the Unix epoch. */
+  clock(atMs: number): string;
 }
 
 export function useFormats(): Formats {
@@ -40,6 +42,8 @@ export function useFormats(): Formats {
     bitRate: (rate) => formatBitRate(rate, language),
     duration: (ms) => formatDuration(ms, language),
     wait: (ms) => formatDuration(ms, language, true),
+    clock: (atMs) =>
+      new Intl.DateTimeFormat(language, { timeStyle: 'medium' }).format(new Date(atMs)),
     time: (iso) => formatTime(iso, language, Date.now()),
   };
 }

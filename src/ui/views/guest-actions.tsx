@@ -11,10 +11,12 @@ type Question = 'hand-off' | 'arm' | 'force-stop' | 'delete' | 'console' | 'limi
 interface GuestActionsProps {
   readonly guest: GuestView;
   readonly places: readonly PlaceView[];
+  /** Also what this window cannot do, with the reason. */
+  readonly detailed?: boolean;
 }
 
 /** Everything that can be done with a guest now, what went wrong, and the questions that come first. */
-export function GuestActions({ guest, places }: GuestActionsProps) {
+export function GuestActions({ guest, places, detailed = false }: GuestActionsProps) {
   const app = useApp();
   const { actions: texts, screen } = useMessages();
   const [question, setQuestion] = useState<Question>();
@@ -52,7 +54,10 @@ export function GuestActions({ guest, places }: GuestActionsProps) {
   const isBusy = (action: ActionName) =>
     action === 'cancel' ? cancelling : doing !== undefined && action !== 'console';
 
-  const [first, ...others] = actionsOf(guest);
+  const offered = actionsOf(guest).filter(
+    (action) => detailed || action !== 'screen' || obstacle(action) === null,
+  );
+  const [first, ...others] = offered;
   const oneClick = first === 'hand-off' && usual?.obstacle === null ? usual.place : undefined;
   return (
     <>
@@ -107,7 +112,7 @@ function Asked({
   guest,
   places,
   onClose,
-}: GuestActionsProps & {
+}: Omit<GuestActionsProps, 'detailed'> & {
   readonly question: Question | undefined;
   readonly onClose: () => void;
 }) {

@@ -34,7 +34,7 @@ export function Guest({ guestId, status }: { readonly guestId: string; readonly 
           problems={app.problems.value.filter((problem) => problem.guest?.id === guest.id)}
           compact
         />
-        <GuestActions guest={guest} places={status.places} />
+        <GuestActions guest={guest} places={status.places} detailed />
       </section>
       <Standby guest={guest} />
       <GuestFacts guest={guest} />

@@ -3,6 +3,10 @@ import { Empty } from '../parts/basics.tsx';
 import { Chart, type Line } from '../parts/chart.tsx';
 import { useApp, useFormats, useMessages } from '../state/context.ts';
 
+/** What the axes reach at least, bits a second and ms. */
+const LEAST_RATE = 10_000;
+const LEAST_RTT_MS = 10;
+
 /** How good the link is and will be, with the handoffs that fell into that time. */
 export function Link() {
   const app = useApp();
@@ -34,18 +38,21 @@ export function Link() {
             {...shown}
             title={texts.rate}
             format={bitRate}
+            atLeast={LEAST_RATE}
             lines={[{ label: texts.rate, values: values('rateBitsPerSecond') }]}
           />
           <Panel
             {...shown}
             title={texts.rtt}
             format={duration}
+            atLeast={LEAST_RTT_MS}
             lines={[{ label: texts.rtt, values: values('rttMs') }]}
           />
           <Panel
             {...shown}
             title={texts.traffic}
             format={bitRate}
+            atLeast={LEAST_RATE}
             lines={[{ label: texts.traffic, values: values('trafficBitsPerSecond') }]}
           />
         </>
@@ -60,14 +67,17 @@ function Panel({
   samples,
   marks,
   format,
+  atLeast,
 }: {
   readonly title: string;
   readonly lines: readonly Line[];
   readonly samples: readonly LinkSample[];
   readonly marks: readonly number[];
   readonly format: (value: number) => string;
+  readonly atLeast?: number;
 }) {
   const { link: texts } = useMessages();
+  const { clock } = useFormats();
   const known = lines.flatMap(({ label, values }) => {
     const last = values.findLast((value) => value !== null);
     return last == null ? [] : [{ label, text: format(last) }];
@@ -86,7 +96,8 @@ function Panel({
       ) : (
         <Chart
           times={samples.map(({ atMs }) => atMs)}
-          {...{ lines, marks: marked, format }}
+          {...{ lines, marks: marked, format, atLeast }}
+          formatTime={clock}
           summary={[...latest, texts.handoffCount(marked.length)].join('. ')}
         />
       )}

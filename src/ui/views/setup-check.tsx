@@ -35,7 +35,9 @@ export function CheckStep() {
           </li>
         ))}
       </ul>
-      <Button onClick={() => again()}>{texts.checkAgain}</Button>
+      <div class="row">
+        <Button onClick={() => again()}>{texts.checkAgain}</Button>
+      </div>
     </>
   );
 }

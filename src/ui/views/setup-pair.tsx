@@ -18,7 +18,9 @@ export function PairStep({ places }: { readonly places: readonly PlaceView[] }) 
           <Callout tone="safe">
             <p class="name">{texts.paired(names)}</p>
           </Callout>
-          <Button onClick={() => setAsking(true)}>{texts.another}</Button>
+          <div class="row">
+            <Button onClick={() => setAsking(true)}>{texts.another}</Button>
+          </div>
         </>
       )}
       {asking && <PairForm />}
