@@ -1,76 +1,66 @@
 /** Multipart bodies over several messages (OpenFlow 1.3.5, 7.3.5): splitting and putting together again, with caps. */
 import { encodeMessage, MAX_MESSAGE_BYTES } from './codec/codec.ts';
+import { listKind } from './codec/multipart.ts';
+import { Writer } from './codec/wire.ts';
 import { type OpenFlowError, openFlowError } from './errors.ts';
-import type {
-  MultipartKind,
-  MultipartReply,
-  MultipartReplyBody,
-  MultipartRequest,
-  MultipartRequestBody,
-} from './multipart.ts';
-
-/** The array of the bodies that may be spread over messages, by kind. */
-const lists: { readonly [K in MultipartKind]?: string } = {
-  flow: 'flows',
-  table: 'tables',
-  'port-stats': 'ports',
-  queue: 'queues',
-  group: 'groups',
-  'group-desc': 'groups',
-  meter: 'meters',
-  'meter-config': 'meters',
-  'table-features': 'tables',
-  'port-desc': 'ports',
-};
+import type { MultipartKind, MultipartReplyBody, MultipartRequestBody } from './multipart.ts';
 
 type Body = MultipartRequestBody | MultipartReplyBody;
+type Direction = 'request' | 'reply';
 
-function listOf(body: Body): { name: string; items: readonly unknown[] } | undefined {
-  const name = lists[body.kind];
-  const items = name === undefined ? undefined : (body as Record<string, unknown>)[name];
-  return Array.isArray(items) ? { name: name as string, items } : undefined;
+/** Of the header of a message, and of that of a multipart body. */
+const LENGTH_AT = 2;
+const FLAGS_AT = 10;
+
+function listOf(body: Body, direction: Direction): readonly object[] | undefined {
+  const kind = listKind(body.kind, direction);
+  return (
+    kind && ((body as unknown as Record<string, readonly object[]>)[kind.list] as readonly object[])
+  );
 }
 
 /** Encoded messages for a reply of any length, in order; all but the last say that more follow. */
 export function encodeReply(xid: number, body: MultipartReplyBody): Buffer[] {
-  return encodeParts(xid, body, (more, part) => ({ type: 'multipart-reply', more, body: part }));
+  const whole = (part: MultipartReplyBody) =>
+    encodeMessage(xid, { type: 'multipart-reply', more: true, body: part });
+  return encodeParts(body, 'reply', whole);
 }
 
 /** The same for a request: table features may be longer than a message. */
 export function encodeRequest(xid: number, body: MultipartRequestBody): Buffer[] {
-  return encodeParts(xid, body, (more, part) => ({ type: 'multipart-request', more, body: part }));
+  const whole = (part: MultipartRequestBody) =>
+    encodeMessage(xid, { type: 'multipart-request', more: true, body: part });
+  return encodeParts(body, 'request', whole);
 }
 
 function encodeParts<B extends Body>(
-  xid: number,
   body: B,
-  message: (more: boolean, body: B) => MultipartRequest | MultipartReply,
+  direction: Direction,
+  encode: (body: B) => Buffer,
 ): Buffer[] {
-  const found = listOf(body);
-  if (found === undefined || found.items.length < 2)
-    return [encodeMessage(xid, message(false, body))];
-  const { name, items } = found;
-  const empty = encodeMessage(xid, message(true, { ...body, [name]: [] }));
+  const kind = listKind(body.kind, direction);
   const parts: Buffer[] = [];
-  let chunks: Buffer[] = [empty];
-  let length = empty.length;
-  const close = () => {
-    const part = Buffer.concat(chunks, length);
-    part.writeUInt16BE(length, 2);
-    parts.push(part);
-    chunks = [empty];
-    length = empty.length;
-  };
-  for (const item of items) {
-    const encoded = encodeMessage(xid, message(true, { ...body, [name]: [item] }));
-    const entry = encoded.subarray(empty.length);
-    if (length + entry.length > MAX_MESSAGE_BYTES) close();
-    chunks.push(entry);
-    length += entry.length;
+  if (kind === undefined) parts.push(encode(body));
+  else {
+    const head = encode({ ...body, [kind.list]: [] });
+    let to = new Writer();
+    to.bytes(head);
+    for (const item of listOf(body, direction) ?? []) {
+      const start = to.length;
+      kind.item.write(to, item as never);
+      if (to.length <= MAX_MESSAGE_BYTES) continue;
+      // It goes into the next one.
+      const last = Buffer.from(to.view(start));
+      if (start === head.length) throw new RangeError(`an item of ${last.length} bytes`);
+      parts.push(to.finish().subarray(0, start));
+      to = new Writer();
+      to.bytes(head);
+      to.bytes(last);
+    }
+    parts.push(to.finish());
   }
-  close();
-  // The last part has no flag for more: be16 flags after the header and the type.
-  (parts.at(-1) as Buffer).writeUInt16BE(0, 10);
+  for (const part of parts) part.writeUInt16BE(part.length, LENGTH_AT);
+  (parts.at(-1) as Buffer).writeUInt16BE(0, FLAGS_AT);
   return parts;
 }
 
@@ -91,11 +81,13 @@ export const ASSEMBLY_LIMITS: AssemblyLimits = { concurrent: 16, bytes: 64 * 102
 
 /** Puts the parts of multipart messages of one direction together. */
 export class MultipartAssembler<B extends Body> {
+  readonly #direction: Direction;
   readonly #limits: AssemblyLimits;
   readonly #open = new Map<number, Assembly>();
   #bytes = 0;
 
-  constructor(limits: AssemblyLimits = ASSEMBLY_LIMITS) {
+  constructor(direction: Direction, limits: AssemblyLimits = ASSEMBLY_LIMITS) {
+    this.#direction = direction;
     this.#limits = limits;
   }
 
@@ -114,18 +106,19 @@ export class MultipartAssembler<B extends Body> {
     const open = this.#open.get(xid);
     if (open === undefined && !more) return body;
     const assembly = open ?? this.#start(xid, body);
-    const list = listOf(body);
-    if (assembly.kind !== body.kind || list === undefined) {
+    const list = listOf(body, this.#direction);
+    const kind = listKind(body.kind, this.#direction);
+    if (assembly.kind !== body.kind || list === undefined || kind === undefined) {
       this.drop(xid);
       throw openFlowError('bad-request', 'bad-multipart', `a part of ${body.kind}`);
     }
     this.#bytes += length;
     assembly.bytes += length;
     if (this.#bytes > this.#limits.bytes) throw this.#overflow(xid);
-    for (const item of list.items) assembly.items.push(item);
+    for (const item of list) assembly.items.push(item);
     if (more) return undefined;
     this.drop(xid);
-    return { ...body, [list.name]: assembly.items };
+    return { ...body, [kind.list]: assembly.items };
   }
 
   #start(xid: number, body: B): Assembly {

@@ -30,7 +30,7 @@ export class PendingRequests {
     this.#clock = clock;
     this.#limit = limit;
     this.#timeoutMs = timeoutMs;
-    this.#assembler = new MultipartAssembler(assembly);
+    this.#assembler = new MultipartAssembler('reply', assembly);
   }
 
   has(xid: number): boolean {

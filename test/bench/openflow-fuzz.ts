@@ -42,7 +42,10 @@ const crowded = encodeMessage(1, {
 });
 const pick = () =>
   random.below(2000) === 0 ? crowded : (seeds[random.below(seeds.length)] as Buffer);
-const assembler = new MultipartAssembler<MultipartReplyBody>({ concurrent: 8, bytes: 65_536 });
+const assembler = new MultipartAssembler<MultipartReplyBody>('reply', {
+  concurrent: 8,
+  bytes: 65_536,
+});
 
 const errors = new Map<string, number>();
 let understood = 0;

@@ -36,7 +36,7 @@ function flows(count: number): MultipartReplyBody {
 }
 
 function reassemble(parts: readonly Buffer[]): MultipartReplyBody | undefined {
-  const assembler = new MultipartAssembler<MultipartReplyBody>();
+  const assembler = new MultipartAssembler<MultipartReplyBody>('reply');
   let whole: MultipartReplyBody | undefined;
   for (const part of parts) {
     const { xid, message } = decodeMessage(part);
@@ -81,7 +81,7 @@ test('table features of many tables are asked for in parts as well', () => {
   };
   const parts = encodeRequest(1, body);
   expect(parts.length).toBeGreaterThan(1);
-  const assembler = new MultipartAssembler<MultipartRequestBody>();
+  const assembler = new MultipartAssembler<MultipartRequestBody>('request');
   const wholes = parts.map((part) => {
     const { xid, message } = decodeMessage(part);
     if (message.type !== 'multipart-request') throw new Error(message.type);
@@ -92,7 +92,7 @@ test('table features of many tables are asked for in parts as well', () => {
 });
 
 test('parts of different xids do not mix', () => {
-  const assembler = new MultipartAssembler<MultipartReplyBody>();
+  const assembler = new MultipartAssembler<MultipartReplyBody>('reply');
   assembler.add(1, true, { kind: 'table', tables: [table(1)] }, 40);
   assembler.add(2, true, { kind: 'table', tables: [table(2)] }, 40);
   expect(assembler.add(1, false, { kind: 'table', tables: [table(3)] }, 40)).toEqual({
@@ -102,7 +102,7 @@ test('parts of different xids do not mix', () => {
 });
 
 test('parts of another kind, or of one that has none, are refused', () => {
-  const assembler = new MultipartAssembler<MultipartReplyBody>();
+  const assembler = new MultipartAssembler<MultipartReplyBody>('reply');
   assembler.add(1, true, { kind: 'table', tables: [] }, 16);
   expect(() => assembler.add(1, true, { kind: 'flow', flows: [] }, 16)).toThrow(/bad-multipart/);
   expect(assembler.isOpen(1)).toBe(false);
@@ -111,7 +111,10 @@ test('parts of another kind, or of one that has none, are refused', () => {
 });
 
 test('neither many nor large unfinished messages are kept', () => {
-  const assembler = new MultipartAssembler<MultipartReplyBody>({ concurrent: 2, bytes: 1000 });
+  const assembler = new MultipartAssembler<MultipartReplyBody>('reply', {
+    concurrent: 2,
+    bytes: 1000,
+  });
   const part: MultipartReplyBody = { kind: 'table', tables: [table(1)] };
   assembler.add(1, true, part, 400);
   assembler.add(2, true, part, 400);

@@ -212,14 +212,24 @@ const experimenter = layout<MultipartExperimenter>()(
 );
 
 const nothing = layout<object>()();
-const listOf = <T>(name: string, kind: Kind<T>): AnyKind =>
-  layout<Record<string, readonly T[]>>()([name, many(kind)]);
+/** A body that is a list, and may be spread over messages. */
+export interface ListKind extends AnyKind {
+  /** Of the property that holds the list. */
+  readonly list: string;
+  readonly item: AnyKind;
+}
+
+const listOf = <T extends object>(list: string, item: Kind<T>): ListKind => ({
+  ...layout<Record<string, readonly T[]>>()([list, many(item)]),
+  list,
+  item,
+});
 const meterNumber = layout<{ meter: number }>()(['meter', u32], 4);
 
 interface MultipartType {
   readonly number: number;
-  readonly request: AnyKind;
-  readonly reply: AnyKind;
+  readonly request: AnyKind | ListKind;
+  readonly reply: AnyKind | ListKind;
 }
 
 const multipartTypes: { readonly [K in MultipartKind]: MultipartType } = {
@@ -293,6 +303,15 @@ function multipart<T extends { readonly more: boolean; readonly body: { kind: Mu
       type[direction].write(to, body as never);
     },
   };
+}
+
+/** How the list of such a body is written; undefined when it has none. */
+export function listKind(
+  kind: MultipartKind,
+  direction: 'request' | 'reply',
+): ListKind | undefined {
+  const found = multipartTypes[kind][direction];
+  return 'item' in found ? found : undefined;
 }
 
 export const multipartRequest = multipart<{

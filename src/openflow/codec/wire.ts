@@ -139,15 +139,16 @@ export class Writer {
     this.#bytes.writeBigUInt64BE(value, at);
   }
 
-  /** An unsigned number in `bytes` bytes. */
+  /** An unsigned number in `bytes` bytes: up to 6, 8 or 16. */
   big(value: bigint, bytes: number): void {
     if (value < 0n || value >> BigInt(8 * bytes) !== 0n)
       throw new RangeError(`${value} does not fit ${bytes} bytes`);
-    let left = value;
     const at = this.#grow(bytes);
-    for (let i = bytes - 1; i >= 0; i--) {
-      this.#bytes[at + i] = Number(left & 0xffn);
-      left >>= 8n;
+    if (bytes <= 6) this.#bytes.writeUIntBE(Number(value), at, bytes);
+    else if (bytes === 8) this.#bytes.writeBigUInt64BE(value, at);
+    else {
+      this.#bytes.writeBigUInt64BE(value >> 64n, at);
+      this.#bytes.writeBigUInt64BE(value & 0xffff_ffff_ffff_ffffn, at + 8);
     }
   }
 

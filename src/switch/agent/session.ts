@@ -62,7 +62,7 @@ export class Session {
   missed = 0;
   readonly #host: SessionHost;
   readonly #connection: OpenFlowConnection;
-  readonly #assembler = new MultipartAssembler<MultipartRequestBody>(REQUEST_ASSEMBLY);
+  readonly #assembler = new MultipartAssembler<MultipartRequestBody>('request', REQUEST_ASSEMBLY);
   #async: AsyncConfig = DEFAULT_ASYNC;
   #missSendLength: number;
   #listening: boolean;
