@@ -9,7 +9,8 @@ import { guardContents, registerPageScheme } from './window/index.ts';
 
 const refused = (what: string) => console.warn(`refused: ${what}`);
 
-app.enableSandbox();
+// It would take back a person's `--no-sandbox`, without which root cannot start it at all.
+if (!app.commandLine.hasSwitch('no-sandbox')) app.enableSandbox();
 registerPageScheme();
 guardContents(app, refused);
 

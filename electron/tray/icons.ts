@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { type NativeImage, nativeImage } from 'electron';
 import type { IconName } from './types.ts';
 
-/** `template`: black on transparent, which macOS colours itself. */
-export type IconStyle = 'light' | 'dark' | 'template';
+/** For a light panel, a dark one, one of which nothing is known, and for macOS, which colours it itself. */
+export type IconStyle = 'light' | 'dark' | 'any' | 'template';
 
 /** Sides in pixels of the smallest picture; the others are its multiples. */
 const SIDE = process.platform === 'linux' ? 22 : 16;
@@ -22,8 +22,9 @@ export function trayImage(folder: string, name: IconName, style: IconStyle): Nat
   return image;
 }
 
-/** @param dark whether the panel is dark, and the icon has to be light */
+/** @param dark whether the system's colours are dark; on Linux that says nothing of the panel */
 export function iconStyle(platform: NodeJS.Platform, dark: boolean): IconStyle {
   if (platform === 'darwin') return 'template';
+  if (platform === 'linux') return 'any';
   return dark ? 'dark' : 'light';
 }
