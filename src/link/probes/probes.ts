@@ -9,6 +9,8 @@ const VARIANCE_GAIN = 1 / 4;
 /** Unanswered for the usual time and then some, but never later than this: suspicion. */
 const SUSPECT_MS = 2000;
 const SUSPECT_FLOOR_MS = 600;
+/** An answer later than this is none. */
+const LOST_MS = 4000;
 const LOSS_WINDOW = 32;
 /** Rates of shorter bursts say more about buffers than about the link. */
 const BURST_MS = 100;
@@ -65,9 +67,9 @@ export class PlaceProbes {
 
   answered(id: number | string, atMs: number): void {
     const askedMs = this.#pending.get(id);
+    if (askedMs !== undefined) this.#settle(id, true);
     this.heard(atMs);
     if (askedMs === undefined) return;
-    this.#settle(id, true);
     const rtt = Math.max(atMs - askedMs, 0);
     if (this.#rtt === undefined || this.#deviation === undefined) {
       this.#rtt = rtt;
@@ -81,12 +83,10 @@ export class PlaceProbes {
   /** Anything at all came from the peer: it lives. */
   heard(atMs: number): void {
     this.#heardMs = Math.max(this.#heardMs, atMs);
-    this.#unansweredSinceMs = undefined;
-    for (const [id, askedMs] of this.#pending) {
-      if (atMs - askedMs > SUSPECT_MS * 2) this.#settle(id, false);
-      else if (this.#unansweredSinceMs === undefined || askedMs < this.#unansweredSinceMs)
-        this.#unansweredSinceMs = atMs;
-    }
+    for (const [id, askedMs] of this.#pending)
+      if (atMs - askedMs > LOST_MS) this.#settle(id, false);
+    // What is still open begins to count anew.
+    this.#unansweredSinceMs = this.#pending.size === 0 ? undefined : atMs;
   }
 
   /**

@@ -24,28 +24,33 @@ export interface LinuxSensorOptions {
   /** Default: the first interface in station mode. */
   readonly interfaceName?: string;
   readonly iw?: string;
+  /** How long a call may take, and how long the sensor waits after a failure, first and at most. */
+  readonly limits?: { readonly answerMs: number; readonly retryMs: readonly [number, number] };
   readonly now?: () => number;
 }
 
 export function linuxWifiSensor(options: LinuxSensorOptions = {}): LinkSensor {
   const iw = options.iw ?? 'iw';
   const now = options.now ?? (() => performance.now());
+  const answerMs = options.limits?.answerMs;
   let device = options.interfaceName;
   let link: IwLink | undefined;
   let linkAtMs = Number.NEGATIVE_INFINITY;
 
   const read = async (signal: AbortSignal): Promise<LinkSample> => {
-    device ??= parseIwDevices(await ask(iw, ['dev'], signal))[0];
+    device ??= parseIwDevices(await ask(iw, ['dev'], signal, answerMs))[0];
     if (device === undefined)
       throw failure('sensor-missing', 'There is no Wi-Fi interface', 'Switch Wi-Fi on');
     try {
-      const station = parseIwStation(await ask(iw, ['dev', device, 'station', 'dump'], signal));
+      const station = parseIwStation(
+        await ask(iw, ['dev', device, 'station', 'dump'], signal, answerMs),
+      );
       const stale =
         now() - linkAtMs >= LINK_EVERY_MS ||
         link?.connected !== true ||
         station?.bssid !== link.bssid;
       if (stale) {
-        const text = await ask(iw, ['dev', device, 'link'], signal);
+        const text = await ask(iw, ['dev', device, 'link'], signal, answerMs);
         link = parseIwLink(text);
         linkAtMs = now();
         if (link === undefined)
@@ -79,6 +84,7 @@ export function linuxWifiSensor(options: LinuxSensorOptions = {}): LinkSensor {
         changed();
       }),
     ...(options.now === undefined ? {} : { now: options.now }),
+    ...(options.limits === undefined ? {} : { retryMs: options.limits.retryMs }),
   });
 }
 

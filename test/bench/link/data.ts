@@ -12,15 +12,18 @@ export interface Data {
   readonly cuts: readonly (Cut & { readonly trace: string })[];
 }
 
-/** Every recording below a folder; a set is named for its folder, or for its format. */
-export async function loadData(folder: string): Promise<Data> {
+/**
+ * Every recording below a folder; a set is named for its folder, or for its format. `everySilence`: also those are losses that the
+ * recording itself explains (see `sessionsOf`).
+ */
+export async function loadData(folder: string, everySilence = false): Promise<Data> {
   const groups: Group[] = [];
   const cuts: (Cut & { trace: string })[] = [];
   for (const traces of Map.groupBy(await loadTraces(folder), ({ file }) => file).values()) {
     const pauses = pausesOf(traces);
     for (const trace of traces) {
       const set = trace.file.includes('/') ? (trace.file.split('/')[0] as string) : trace.format;
-      const found = sessionsOf(set, trace, pauses);
+      const found = sessionsOf(set, trace, everySilence ? undefined : pauses);
       cuts.push(...found.cuts.map((cut) => ({ trace: trace.id, ...cut })));
       if (found.sessions.length > 0) groups.push({ id: trace.id, sessions: found.sessions });
     }

@@ -68,7 +68,12 @@ export class ReturnRule {
 }
 
 /** The guest is at home at the start, and after an outage in which it was not away. */
-export function play(session: Session, trigger: Trigger, residueBytes: number): Outcome {
+export function play(
+  session: Session,
+  trigger: Trigger,
+  residueBytes: number,
+  switchoverMs = SWITCHOVER_MS,
+): Outcome {
   const outcome = emptyOutcome();
   outcome.connectedMs = session.connectedMs;
   const back = new ReturnRule();
@@ -87,7 +92,7 @@ export function play(session: Session, trigger: Trigger, residueBytes: number): 
       if (firedAtMs === undefined) outcome.missed++;
       else {
         if (firedInWindow) outcome.leadMs.push(lostMs - firedAtMs);
-        if (deliveredAtMs(session, firedAtMs, residueBytes) + SWITCHOVER_MS <= lostMs) {
+        if (deliveredAtMs(session, firedAtMs, residueBytes) + switchoverMs <= lostMs) {
           outcome.saved++;
           if (!firedInWindow) outcome.stillAway++;
         } else {

@@ -13,7 +13,7 @@ import {
   forecastParameters,
   forecastParametersSchema,
 } from '../../../src/link/index.ts';
-import { type Data, type Group, loadData } from './data.ts';
+import { type Data, type Group, isGoodSpot, loadData } from './data.ts';
 import { deskGroups } from './desks.ts';
 import type { Outcome } from './evaluate.ts';
 import { fitParameters, halves } from './fit.ts';
@@ -45,7 +45,7 @@ if (data.groups.length === 0) {
   process.exitCode = 2;
 } else {
   if (options.fit) await fitAll(data, Number(options.rounds));
-  const report = await evaluate(data);
+  const report = await evaluate(data, await loadData(options.data, true));
   if (options.json) console.log(JSON.stringify(report));
   else print(report);
 }
@@ -63,7 +63,7 @@ async function fitAll({ groups }: Data, rounds: number): Promise<void> {
 
 export type Report = Awaited<ReturnType<typeof evaluate>>;
 
-async function evaluate({ groups, cuts }: Data) {
+async function evaluate({ groups, cuts }: Data, everySilence: Data) {
   const folds = foldsSchema.parse(JSON.parse(await readFile(foldsFile, 'utf8')));
   const forecast = playAll(
     groups,
@@ -86,8 +86,21 @@ async function evaluate({ groups, cuts }: Data) {
       [...rows].map(([key, outcome]) => rowOf(policy, key, outcome)),
     ),
     goals: goals(groups, forecast, ideal, others),
+    goalsCountingEverySilence: literalGoals(everySilence, folds),
     goodSpots: atDesks(groups, folds),
   };
+}
+
+/** The same for all silences, also those of senders that were switched off and of the end of an experiment. */
+function literalGoals({ groups }: Data, folds: Folds) {
+  const forecast = playAll(
+    groups,
+    forecastPolicy((group) => parametersFor(group, folds)),
+  );
+  const others = Object.entries(baselines).map(
+    ([name, policy]) => [name, playAll(groups, policy)] as const,
+  );
+  return goals(groups, forecast, playAll(groups, oracle), new Map(others));
 }
 
 function foldOf({ id }: Group, folds: Folds): number | undefined {
@@ -133,11 +146,9 @@ function atDesks(groups: readonly Group[], folds: Folds) {
   if (long.length === 0) return null;
   const named = new Map(groups.flatMap((g) => g.sessions.map(({ id }) => [`desk of ${id}`, g])));
   const ofGroup = (group: Group) => parametersFor(named.get(group.id) ?? group, folds);
-  const recorded = groups.filter(({ sessions }) =>
-    sessions.some(
-      ({ id }) => named.has(`desk of ${id}`) && long.some((desk) => desk.id === `desk of ${id}`),
-    ),
-  );
+  const recorded = groups
+    .map(({ id, sessions }) => ({ id, sessions: sessions.filter(isGoodSpot) }))
+    .filter(({ sessions }) => sessions.length > 0);
   const count = (rows: Rows) => [...rows.values()].reduce((sum, row) => sum + row.handoffs, 0);
   const hours = (of: readonly Group[]) =>
     of.flatMap(({ sessions }) => sessions).reduce((sum, { connectedMs }) => sum + connectedMs, 0) /

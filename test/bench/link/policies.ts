@@ -6,7 +6,7 @@ import {
 } from '../../../src/link/index.ts';
 import { AndroidScore, Oracle, Threshold } from './baselines.ts';
 import type { Group } from './data.ts';
-import { add, emptyOutcome, type Outcome, play, type Trigger } from './evaluate.ts';
+import { add, emptyOutcome, type Outcome, play, SWITCHOVER_MS, type Trigger } from './evaluate.ts';
 import type { Session } from './sessions.ts';
 
 /** Makes triggers for the sessions of one group, one after the other. */
@@ -67,6 +67,7 @@ export function playAll(
   groups: readonly Group[],
   policy: Policy,
   sizes = residues,
+  switchoverMs = SWITCHOVER_MS,
 ): Map<string, Outcome> {
   const rows = new Map<string, Outcome>();
   for (const residue of sizes)
@@ -76,7 +77,7 @@ export function playAll(
         const key = rowKey(session.set, session.band, residue);
         const row = rows.get(key) ?? emptyOutcome();
         rows.set(key, row);
-        add(row, play(session, triggerOf(session), residue));
+        add(row, play(session, triggerOf(session), residue, switchoverMs));
       }
     }
   return rows;

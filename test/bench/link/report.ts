@@ -30,12 +30,9 @@ export function print(report: Report): void {
     );
   }
   console.log('\nGoals: recall >= 95 % of hindsight and >= the best baseline, 20 % less time away');
-  for (const goal of report.goals) {
-    const { name, recall, awayShare } = goal.bestBaseline;
-    console.log(
-      `${goal.reached ? 'reached' : 'MISSED '}  ${goal.scope.padEnd(14)} ${mb(goal.residueBytes).padEnd(5)} MB  recall ${percent(goal.recall)} (hindsight ${percent(goal.oracleRecall)}, ${name} ${percent(recall)}), away ${percent(goal.awayShare)} (${name} ${percent(awayShare)}: ${(100 * goal.lessAway).toFixed(0)} % less)${goal.missing === undefined ? '' : `\n         ${goal.missing}`}`,
-    );
-  }
+  printGoals(report.goals);
+  console.log('\nThe same if every silence counts as a loss of the link:');
+  printGoals(report.goalsCountingEverySilence.filter(({ scope }) => !scope.includes(' ')));
   const desks = report.goodSpots;
   if (desks === null) return;
   console.log(
@@ -45,6 +42,17 @@ export function print(report: Report): void {
     console.log(
       `  ${mb(row.residueBytes)} MB: ${row.recordedHandoffs} recorded, ${row.bootstrappedHandoffs} bootstrapped (${row.falsePerHour.toFixed(2)} per hour)`,
     );
+}
+
+function printGoals(goals: Report['goals']): void {
+  for (const goal of goals) {
+    const { name, recall, awayShare } = goal.bestBaseline;
+    const ours = `recall ${percent(goal.recall)} (hindsight ${percent(goal.oracleRecall)}, ${name} ${percent(recall)})`;
+    const away = `away ${percent(goal.awayShare)} (${name} ${percent(awayShare)}: ${(100 * goal.lessAway).toFixed(0)} % less)`;
+    const place = `${goal.scope.padEnd(14)} ${mb(goal.residueBytes).padEnd(4)} MB`;
+    console.log(`${goal.reached ? 'reached' : 'MISSED '}  ${place}  ${ours}, ${away}`);
+    if (goal.missing !== undefined) console.log(`         ${goal.missing}`);
+  }
 }
 
 type Row = Report['rows'][number];

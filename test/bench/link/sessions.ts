@@ -54,12 +54,13 @@ export interface Cut {
 
 /**
  * Cuts a trace where silence does not show a loss: it begins while the sender is off or is switched off, or it lasts until the whole
- * recording was paused, so that nobody knows whether the link would have come back. What is left are several sessions.
+ * recording was paused, so that nobody knows whether the link would have come back. What is left are several sessions. Without `pauses`
+ * nothing is cut: every silence counts.
  */
 export function sessionsOf(
   set: string,
   trace: Trace,
-  pauses: readonly Outage[],
+  pauses: readonly Outage[] | undefined,
 ): { sessions: Session[]; cuts: Cut[] } {
   const pieces: TraceRow[][] = [[]];
   const cuts: Cut[] = [];
@@ -73,10 +74,10 @@ export function sessionsOf(
     const idle = rows
       .slice(Math.max(from - 1, 0), from + 2)
       .some(({ offered }) => offered === false);
-    const paused = pauses.some(
+    const paused = pauses?.some(
       ({ startMs, endMs }) => startMs >= first.startMs && endMs <= endOf(last),
     );
-    if (long && (idle || paused)) {
+    if (pauses !== undefined && long && (idle || paused)) {
       cuts.push({
         atMs: first.startMs,
         why: idle ? 'the sender was off' : 'the recording was paused',
