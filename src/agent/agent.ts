@@ -132,6 +132,7 @@ async function compose(
     log,
     netSocket,
     directory: (spec) => files.directory(spec),
+    perPeer: options.perPeer,
     departed: (guestId) => departures.settled(guestId),
     armBack: (spec, place) => {
       standbys

@@ -22,6 +22,7 @@ import type { Guests } from './guests.ts';
 import type { Journal } from './journal.ts';
 import type { Machine } from './machine.ts';
 import { arrivingSettings, localSettings } from './mapping.ts';
+import { type PeerQuota, quotaProblem } from './peer-quota.ts';
 import type { Places } from './places.ts';
 import type { RegistryService } from './registry-service.ts';
 import type { GuestStore, StoredGuest } from './state/guest-store.ts';
@@ -51,6 +52,7 @@ export interface ArrivalsOptions {
   readonly log: Logger;
   readonly netSocket: (spec: GuestSpec) => string;
   readonly directory: (spec: GuestSpec) => string;
+  readonly perPeer: PeerQuota;
   /** The end of the handoff of that guest from here, while one is under way. */
   readonly departed: (guestId: string) => Promise<void> | undefined;
   /** The guest has come from its standby here, and shall stand by where it was. Never throws. */
@@ -68,7 +70,7 @@ export class Arrivals implements GuestHostPort {
     this.#destination = new HandoffDestination({
       host: this,
       journal: options.journal,
-      preflight: (spec) => this.#preflight(spec),
+      preflight: (spec, from) => this.#preflight(spec, from),
       admit: (request) => this.#admit(request),
       now: Date.now,
       log: options.log,
@@ -230,13 +232,26 @@ export class Arrivals implements GuestHostPort {
         `${here} knows ${twin.spec.name} by the addresses of ${spec.name}`,
         `Look with "sojourn guest show ${twin.spec.name}" at ${here} which of the two is right`,
       );
-    const [problem] = await this.#preflight(spec);
+    const [problem] = await this.#preflight(spec, from);
     if (problem !== undefined) throw refused(problem.code, problem.message, problem.remedy);
   }
 
+  /** Other guests with a QEMU here that the place has brought, or lets stand by. */
+  #guestsOf(from: string, except: string): GuestSpec[] {
+    const { guests, journal } = this.#options;
+    return guests
+      .allLive()
+      .map(({ spec }) => spec)
+      .filter(({ id }) => id !== except)
+      .filter(({ id }) => {
+        const came = journal.of(id).findLast(({ type }) => type === 'incoming-started');
+        return came !== undefined && 'peer' in came && came.peer === from;
+      });
+  }
+
   /** Everything that would keep the guest from running here, at once. */
-  async #preflight(spec: GuestSpec): Promise<PreflightProblem[]> {
-    const { machine, images, places, store } = this.#options;
+  async #preflight(spec: GuestSpec, from: string): Promise<PreflightProblem[]> {
+    const { machine, images, places, store, perPeer } = this.#options;
     const here = places().self.name;
     const problems: { code: string; message: string; remedy: string }[] = [];
     const collect = (error: unknown) => {
@@ -250,6 +265,11 @@ export class Arrivals implements GuestHostPort {
     } catch (error) {
       collect(error);
     }
+    const quota = quotaProblem(spec, this.#guestsOf(from, spec.id), perPeer, {
+      here,
+      peer: places().ref(from).name,
+    });
+    if (quota !== undefined) problems.push(quota);
     for (const { digest } of blobsOf(spec.abi)) await images.verify(digest).catch(collect);
     if (spec.home !== places().self.id && places().find(spec.home) === undefined)
       problems.push({

@@ -62,6 +62,8 @@ export interface Departure {
   readonly settled: PromiseWithResolvers<void>;
   /** Present while it stands by, and when it has stood by before it was triggered. */
   readonly standby: Standing | undefined;
+  /** Rejects with why the guest stayed; undefined in a recovery. */
+  outcome: Promise<HandoffResult> | undefined;
   onProgress: (progress: ApiProgress) => void;
   manner: Manner;
 }
@@ -69,8 +71,6 @@ export interface Departure {
 /** A departure that waits for its trigger. */
 interface Standing {
   readonly trigger: AbortController;
-  /** Rejects with why the guest stayed. */
-  readonly outcome: Promise<HandoffResult>;
   triggeredAt: number | undefined;
   /** It was armed when it was triggered. */
   armed: boolean;
@@ -141,10 +141,16 @@ export class Departures {
     },
   ): Promise<HandoffSummary> {
     const trigger = Date.now();
+    const moving = this.find(spec.id);
+    if (moving?.to.id === to.id && options.manner?.urgent && moving.outcome !== undefined) {
+      // It takes too long for somebody: the one under way has to come to an end now.
+      moving.manner = options.manner;
+      return summarize(await moving.outcome, { trigger, armed: moving.standby?.armed === true });
+    }
     this.#requireMovable(spec, to);
     const standing = this.#departures.get(spec.id);
     if (standing?.standby !== undefined && standing.to.id === to.id)
-      return this.#trigger(standing, standing.standby, trigger, options);
+      return this.#trigger(spec, standing, standing.standby, trigger, options);
     const departure = await this.withoutStandby(spec.id, async () => {
       this.#requireMovable(spec, to);
       return this.#begin(spec, randomUUID(), to);
@@ -173,11 +179,8 @@ export class Departures {
   ): Promise<HandoffResult> {
     this.#requireMovable(spec, to);
     if (this.#departures.has(spec.id) || this.#blocked.has(spec.id)) throw underWay(spec);
-    const outcome = Promise.withResolvers<HandoffResult>();
-    outcome.promise.catch(() => undefined);
     const standby: Standing = {
       trigger: new AbortController(),
-      outcome: outcome.promise,
       triggeredAt: undefined,
       armed: false,
     };
@@ -188,18 +191,13 @@ export class Departures {
     };
     signal.addEventListener('abort', stop, { once: true });
     try {
-      const result = await this.#leave(spec, departure, {
+      return await this.#leave(spec, departure, {
         trigger: standby.trigger.signal,
         budget: request.budget,
         mayFill: request.mayFill,
         armBack: request.bothWays,
         onFresh: request.onFresh,
       });
-      outcome.resolve(result);
-      return result;
-    } catch (error) {
-      outcome.reject(error);
-      throw error;
     } finally {
       signal.removeEventListener('abort', stop);
     }
@@ -234,6 +232,7 @@ export class Departures {
   }
 
   async #trigger(
+    spec: GuestSpec,
     departure: Departure,
     standby: Standing,
     at: number,
@@ -257,7 +256,9 @@ export class Departures {
     if (options.signal.aborted) stop();
     this.#options.changed(departure.guestId);
     try {
-      return summarize(await standby.outcome, { trigger: at, armed: standby.armed });
+      const result = await departure.outcome;
+      if (result === undefined) throw underWay(spec);
+      return summarize(result, { trigger: at, armed: standby.armed });
     } finally {
       options.signal.removeEventListener('abort', stop);
     }
@@ -270,6 +271,16 @@ export class Departures {
 
   /** @throws SojournError why the guest stayed */
   async #leave(
+    spec: GuestSpec,
+    departure: Departure,
+    standby: StandbyOptions | undefined,
+  ): Promise<HandoffResult> {
+    const outcome = this.#attempt(spec, departure, standby);
+    departure.outcome = outcome;
+    return outcome;
+  }
+
+  async #attempt(
     spec: GuestSpec,
     departure: Departure,
     standby: StandbyOptions | undefined,
@@ -397,6 +408,7 @@ export class Departures {
       decision: Promise.withResolvers(),
       settled: Promise.withResolvers(),
       standby,
+      outcome: undefined,
       onProgress: () => undefined,
       manner: CALMLY,
     };

@@ -22,6 +22,8 @@ export interface AgentOptions {
   /** Name servers told to guests. */
   readonly dns: readonly string[];
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
+  /** What the guests of one peer may take here, those that stand by included; undefined: no limit of its own. */
+  readonly perPeer: { readonly guests: number | undefined; readonly memoryMiB: number | undefined };
   /** Undefined: proved. */
   readonly accelerator: Accelerator | undefined;
 }

@@ -85,6 +85,8 @@ function addAgent(program: Command): void {
       'names or addresses put into invites, separated by commas (site)',
     )
     .option('--dns <addresses>', 'name servers told to guests, separated by commas')
+    .option('--peer-guests <count>', 'guests of one peer that may be here, or stand by')
+    .option('--peer-memory <size>', 'memory that they may have together, in MiB or like 8G')
     .addOption(new Option('--accelerator <name>', 'instead of a proven one').choices(accelerators))
     .addOption(new Option('--log-level <level>', 'log level').choices(logLevels).default('info'))
     .action(async (flags: AgentFlags) => (await import('./commands/agent.ts')).agent(flags));

@@ -41,7 +41,7 @@ export interface DestinationDeps {
   readonly host: GuestHostPort;
   readonly journal: OwnershipJournalPort;
   /** Everything that keeps the guest from running here; empty if nothing does. */
-  readonly preflight: (spec: GuestSpec) => Promise<readonly PreflightProblem[]>;
+  readonly preflight: (spec: GuestSpec, from: string) => Promise<readonly PreflightProblem[]>;
   /** Throws why the guest may not come: it is ours already, its epoch or its addresses are wrong, it cannot run here. */
   readonly admit: (request: IncomingRequest) => Promise<void>;
   readonly now: Clock;
@@ -64,7 +64,7 @@ export class HandoffDestination {
   /** Answers the handoff calls and channels of a session. Once for each session. */
   serve(session: SessionPort): void {
     handle(session, 'handoff.preflight', async ({ spec }) => ({
-      problems: [...(await this.#deps.preflight(spec))],
+      problems: [...(await this.#deps.preflight(spec, session.peer))],
     }));
     handle(session, 'handoff.prepare', (params) => this.#prepare(session, params));
     handle(session, 'handoff.loaded', async (key) => {

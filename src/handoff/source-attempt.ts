@@ -311,7 +311,7 @@ export class SourceAttempt {
       converging: verdict.converging,
       notice: verdict.converging
         ? null
-        : `The guest changes its memory faster than the network carries it; switching over now would pause it for ${seconds} s. It goes on until you cancel it, or insist.`,
+        : `The guest changes its memory faster than the network carries it; switching over now would pause it for ${seconds} s. It goes on until it fits, or you cancel it, or ask again with --urgent.`,
     });
   }
 

@@ -17,6 +17,7 @@ test('a device listens nowhere', () => {
     tap: undefined,
     advertise: [],
     dns: [],
+    perPeer: { guests: undefined, memoryMiB: undefined },
     logLevel: 'info',
     accelerator: undefined,
   });
@@ -33,8 +34,11 @@ test('a site', () => {
       advertise: 'cloud.example, 203.0.113.7,',
       dns: '192.0.2.53,2001:db8::53',
       accelerator: 'tcg',
+      peerGuests: '3',
+      peerMemory: '8G',
     }),
   ).toMatchObject({
+    perPeer: { guests: 3, memoryMiB: 8192 },
     name: 'cloud',
     listen: { host: '2001:db8::1', port: 9000 },
     tunnelPort: 9001,

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { AgentOptions } from '../../agent/options.ts';
 import { stateDirectory } from '../../api/index.ts';
 import { usageError } from '../output.ts';
+import { parseCount, parseMemory } from '../units.ts';
 
 /** Where a site listens when nothing else is said. */
 const DEFAULT_LISTEN = '0.0.0.0:7420';
@@ -18,6 +19,8 @@ export interface AgentFlags {
   readonly tap?: string;
   readonly advertise?: string;
   readonly dns?: string;
+  readonly peerGuests?: string;
+  readonly peerMemory?: string;
   readonly logLevel: AgentOptions['logLevel'];
   readonly accelerator?: AgentOptions['accelerator'];
 }
@@ -54,6 +57,10 @@ export function agentOptions(flags: AgentFlags, env: NodeJS.ProcessEnv): AgentOp
     tap: flags.tap,
     advertise: splitList(flags.advertise),
     dns: splitList(flags.dns).map(checkAddress),
+    perPeer: {
+      guests: flags.peerGuests === undefined ? undefined : parseCount(flags.peerGuests),
+      memoryMiB: flags.peerMemory === undefined ? undefined : parseMemory(flags.peerMemory),
+    },
     logLevel: flags.logLevel,
     accelerator: flags.accelerator,
   };
