@@ -9,25 +9,28 @@ import type { FlowTable } from './flow-table.ts';
 import type { Step } from './steps.ts';
 import { activeWords, hashWords } from './subtable.ts';
 
-/** A power of two. An entry takes up to 132 bytes, most of them only once it is used. */
-const ENTRIES = 65_536;
+/** Powers of two. An entry takes up to 132 bytes; there are more of them when they push each other out. */
+const LEAST_ENTRIES = 1_024;
+const MOST_ENTRIES = 262_144;
 /** Paths through several tables that are kept; with more than so many different ones all are forgotten. */
 const MAX_PATHS = 262_144;
+
+const NONE: readonly FlowEntry[] = [];
 
 /** The flows that packets take after each other; those with the same beginning share it. */
 export class PathNode {
   readonly flow: FlowEntry;
   readonly generation: number;
-  /** The path up to here, this flow included. */
-  readonly flows: readonly FlowEntry[];
-  readonly next = new Map<FlowEntry, PathNode>();
+  /** The path up to here, without this flow. */
+  readonly before: readonly FlowEntry[];
+  next: Map<FlowEntry, PathNode> | undefined;
   /** What the action set does at the end; undefined until a packet has come so far. */
   final: readonly Step[] | undefined;
 
   constructor(flow: FlowEntry, generation: number, before: readonly FlowEntry[]) {
     this.flow = flow;
     this.generation = generation;
-    this.flows = [...before, flow];
+    this.before = before;
   }
 }
 
@@ -40,8 +43,11 @@ export class FlowCache {
   #words = new Uint8Array(0);
   #maskGeneration = 0;
   #keys = new Uint32Array(0);
-  readonly #generations = new Uint32Array(ENTRIES);
-  readonly #paths: (PathNode | undefined)[] = new Array(ENTRIES).fill(undefined);
+  #entries = LEAST_ENTRIES;
+  #generations = new Uint32Array(LEAST_ENTRIES);
+  #paths: (PathNode | undefined)[] = new Array(LEAST_ENTRIES).fill(undefined);
+  /** Entries that were still good when another took their place. */
+  #evicted = 0;
   #nodes = 0;
   /** Where the last lookup looked; a path that is stored now belongs there. */
   #slot = 0;
@@ -64,7 +70,7 @@ export class FlowCache {
     if (this.#maskGeneration !== this.generation) this.#refreshMask();
     const mask = this.#mask;
     const words = this.#words;
-    const slot = hashWords(key, mask, words) & (ENTRIES - 1);
+    const slot = hashWords(key, mask, words) & (this.#entries - 1);
     this.#slot = slot;
     if (this.#generations[slot] === this.generation) {
       const keys = this.#keys;
@@ -87,6 +93,7 @@ export class FlowCache {
 
   /** Reserves the place of the key that was looked up last. @returns what `store` needs. */
   reserve(key: Uint32Array): number {
+    if (this.#generations[this.#slot] === this.generation) this.#evict(key);
     const slot = this.#slot;
     const words = this.#words;
     this.#generations[slot] = 0;
@@ -107,13 +114,31 @@ export class FlowCache {
 
   /** The node behind `before` for a flow; `before` undefined at the first table. */
   node(before: PathNode | undefined, flow: FlowEntry): PathNode {
-    const known = before === undefined ? flow.path : before.next.get(flow);
+    const known = before === undefined ? flow.path : before.next?.get(flow);
     if (known !== undefined && known.generation === this.generation) return known;
     if (++this.#nodes > MAX_PATHS) this.invalidate();
-    const node = new PathNode(flow, this.generation, before?.flows ?? []);
+    const node = new PathNode(
+      flow,
+      this.generation,
+      before === undefined ? NONE : [...before.before, before.flow],
+    );
     if (before === undefined) flow.path = node;
-    else before.next.set(flow, node);
+    else {
+      before.next ??= new Map();
+      before.next.set(flow, node);
+    }
     return node;
+  }
+
+  /** Too many of them, and the cache grows; it starts empty then. */
+  #evict(key: Uint32Array): void {
+    if (++this.#evicted < this.#entries / 2 || this.#entries === MOST_ENTRIES) return;
+    this.#evicted = 0;
+    this.#entries *= 4;
+    this.#generations = new Uint32Array(this.#entries);
+    this.#paths = new Array(this.#entries).fill(undefined);
+    this.#keys = new Uint32Array(this.#entries * this.#words.length);
+    this.#slot = hashWords(key, this.#mask, this.#words) & (this.#entries - 1);
   }
 
   #refreshMask(): void {
@@ -125,7 +150,8 @@ export class FlowCache {
     const type = mask[WORD.ethType] as number;
     if ((type & VLAN_BITS) !== 0) mask[WORD.ethType] = (type | VLAN_PRESENT) >>> 0;
     this.#words = Uint8Array.from(activeWords(mask));
-    const needed = ENTRIES * this.#words.length;
+    this.#evicted = 0;
+    const needed = this.#entries * this.#words.length;
     if (this.#keys.length < needed) this.#keys = new Uint32Array(needed);
     this.#maskGeneration = this.generation;
   }

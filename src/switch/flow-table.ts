@@ -53,16 +53,14 @@ export class FlowTable {
 
   /** A flow goes on counting where the one that it has replaced ended. */
   inherit(entry: FlowEntry, replaced: FlowEntry): void {
-    entry.packets = replaced.packets;
-    entry.bytes = replaced.bytes;
+    entry.setCounters(replaced.packets, replaced.bytes);
     this.matchedBefore -= replaced.packets;
   }
 
   /** Sets the counters of a flow to zero; those of the table go on. */
   reset(entry: FlowEntry): void {
     this.matchedBefore += entry.packets;
-    entry.packets = 0;
-    entry.bytes = 0;
+    entry.setCounters(0, 0);
   }
 
   /** Removes exactly this entry. @returns whether it was there. */

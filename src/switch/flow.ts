@@ -48,11 +48,10 @@ export class FlowEntry implements FlowSpec {
   program: FlowProgram;
   /** False once it was removed, or replaced by another with the same match and priority. */
   installed = true;
-  packets = 0;
-  bytes = 0;
   /** Monotonic milliseconds. */
   readonly createdAt: number;
-  usedAt: number;
+  /** Packets, bytes, and when the last one came: side by side, as every packet changes all three. */
+  readonly #counters: Float64Array;
   /** The next flow with the same match, of a lower priority. */
   lower: FlowEntry | undefined;
   /** Of a flow of the first table: where its packets go, as long as no flow changes. */
@@ -78,7 +77,32 @@ export class FlowEntry implements FlowSpec {
     this.hash = place.hash;
     this.program = program;
     this.createdAt = now;
-    this.usedAt = now;
+    this.#counters = Float64Array.of(0, 0, now);
+  }
+
+  get packets(): number {
+    return this.#counters[0] as number;
+  }
+
+  get bytes(): number {
+    return this.#counters[1] as number;
+  }
+
+  /** Monotonic milliseconds. */
+  get usedAt(): number {
+    return this.#counters[2] as number;
+  }
+
+  count(bytes: number, now: number): void {
+    const counters = this.#counters;
+    counters[0] = (counters[0] as number) + 1;
+    counters[1] = (counters[1] as number) + bytes;
+    counters[2] = now;
+  }
+
+  setCounters(packets: number, bytes: number): void {
+    this.#counters[0] = packets;
+    this.#counters[1] = bytes;
   }
 
   /** Whether it is what packets meet that match no other flow (5.4). */

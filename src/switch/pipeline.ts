@@ -264,19 +264,15 @@ export class Switch {
   }
 
   #follow(packet: Packet, path: PathNode): void {
-    const { flows } = path;
-    for (let i = 0; i < flows.length; i++) {
-      const flow = flows[i] as FlowEntry;
-      if (!this.#take(packet, flow)) return;
-    }
-    if (path.final !== undefined) this.#executor.runSet(packet, path.final, path.flow);
+    const { before, flow, final } = path;
+    for (let i = 0; i < before.length; i++) if (!this.#take(packet, before[i] as FlowEntry)) return;
+    if (this.#take(packet, flow) && final !== undefined && final.length > 0)
+      this.#executor.runSet(packet, final, flow);
   }
 
   /** Counts the packet and does what a flow says of it, up to the next table. @returns whether it goes on. */
   #take(packet: Packet, flow: FlowEntry): boolean {
-    flow.packets++;
-    flow.bytes += packet.frameBytes;
-    flow.usedAt = this.#now;
+    flow.count(packet.frameBytes, this.#now);
     const { meter, steps, metadata } = flow.program;
     if (meter !== undefined && !meter.pass(packet, this.#now)) return false;
     if (steps.length > 0 && !this.#executor.run(packet, steps, flow)) return false;

@@ -19,7 +19,7 @@ import type { Random } from './random.ts';
 
 const TABLES = 3;
 /**
- * Not set by Open vSwitch 3.1: eth_type, ip_proto, mpls_bos; with another icmpv6_type it would have others of the fields of neighbour
+ * Not set by Open vSwitch 3.1: eth_type, ip_proto, mpls_bos; with another icmpv6_type or code it would have others of the fields of neighbour
  * discovery than we think.
  */
 const SETTABLE: readonly FieldName[] = [
@@ -47,7 +47,6 @@ const SETTABLE: readonly FieldName[] = [
   'ipv6_flabel',
   'icmpv4_type',
   'icmpv4_code',
-  'icmpv6_code',
   'ipv6_nd_target',
   'ipv6_nd_sll',
   'ipv6_nd_tll',
@@ -139,8 +138,7 @@ function maskedOrNot(name: FieldName, value: bigint, random: Random): FieldValue
 function randomInstructions(table: number, match: Match, random: Random): Instruction[] {
   const instructions: Instruction[] = [];
   const actions = randomActions(match, random);
-  // What is left when the tag is gone Open vSwitch thinks to know, and refuses more.
-  const popped = actions.some(({ type }) => type === 'pop-vlan');
+  // A tag that is set in the action set of a packet without one is pushed by Open vSwitch.
   const { vlan_vid: _, ...untagged } = match;
   const kind = random.below(4);
   if (kind < 3) instructions.push({ type: 'apply-actions', actions: [...actions, toController] });
@@ -148,7 +146,7 @@ function randomInstructions(table: number, match: Match, random: Random): Instru
   if (kind >= 2)
     instructions.push({
       type: 'write-actions',
-      actions: [...randomActions(popped ? untagged : match, random), toController],
+      actions: [...randomActions(untagged, random), toController],
     });
   if (random.below(4) === 0)
     instructions.push({ type: 'write-metadata', value: 0x1234n & 0xff0fn, mask: 0xff0fn });
