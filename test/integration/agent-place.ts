@@ -31,6 +31,8 @@ export interface AgentPlaceOptions {
   readonly folder?: string;
   /** Default: that of its side. */
   readonly namespace?: Namespace;
+  /** A command that its agent is always started by. */
+  readonly through?: readonly string[];
   /** Where its log goes. */
   readonly logs: string;
   /** How long a command may take. */
@@ -69,7 +71,7 @@ export class AgentPlace extends EventEmitter<{ line: [LogLine] }> {
   }
 
   /** Starts the agent, by the command `through` if there is one; resolves when it answers. */
-  async start(through: readonly string[] = []): Promise<void> {
+  async start(through = this.#options.through ?? []): Promise<void> {
     const { side, flags } = this.#options;
     const base = [process.execPath, COMMAND, 'agent', '--profile', side, '--state', this.state];
     const agent = await this.namespace.spawn(

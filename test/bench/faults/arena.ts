@@ -4,7 +4,7 @@ import { appendFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Side } from '../../integration/agent-place.ts';
-import { GUEST, TwoPlaces } from '../../integration/two-places.ts';
+import { GUEST, type PlacesOptions, TwoPlaces } from '../../integration/two-places.ts';
 import type { Witness } from '../../integration/witness.ts';
 import { endProcess } from '../../lab/index.ts';
 import { difference, inventory } from './inventory.ts';
@@ -38,8 +38,8 @@ export class Arena implements AsyncDisposable {
     });
   }
 
-  static async create(registryApart: boolean): Promise<Arena> {
-    const arena = new Arena(await TwoPlaces.create({ registryApart }));
+  static async create(options: PlacesOptions): Promise<Arena> {
+    const arena = new Arena(await TwoPlaces.create(options));
     try {
       // What a place looks like to which a guest has been and from which it has gone, all as it should be.
       for (const from of ['device', 'site'] as const) {

@@ -3,11 +3,32 @@ import { resolve } from 'node:path';
 import { asSojournError } from '../../../src/common/index.ts';
 import { enterLab } from '../../lab/index.ts';
 import { type BenchOptions, parseOptions, USAGE } from './options.ts';
+import { ORDEAL_NAMES, type OrdealResult, runOrdeal } from './ordeals.ts';
 import { allTrials, choose } from './plan.ts';
 import { coverage, ResultsFile } from './results.ts';
 import { runTrials } from './run.ts';
 
 const INTERRUPTED = 130;
+
+async function endure(names: readonly string[], { evidence, json }: BenchOptions): Promise<number> {
+  let code = 0;
+  for (const name of names.length > 0 ? names : ORDEAL_NAMES) {
+    const result = await runOrdeal(name, resolve(evidence));
+    if (result.outcome === 'failed') code = 1;
+    if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
+    else console.log(ordealText(result));
+  }
+  return code;
+}
+
+function ordealText({ ordeal, outcome, seconds, figures, problems }: OrdealResult): string {
+  const lines = Object.entries(figures).map(([name, value]) => `          ${name}: ${value}`);
+  return [
+    `${outcome.padStart(8)}  ${ordeal}, ${seconds} s`,
+    ...lines,
+    ...problems.map((problem) => `          PROBLEM: ${problem}`),
+  ].join('\n');
+}
 
 /** Returns the exit code: 0 when nothing has failed, now or in the results that were there. */
 async function bench(options: BenchOptions): Promise<number> {
@@ -55,6 +76,7 @@ async function main(): Promise<number> {
       return 0;
     }
     await enterLab();
+    if (options.ordeals !== undefined) return await endure(options.ordeals, options);
     return await bench(options);
   } catch (error) {
     const known = asSojournError(error);

@@ -20,7 +20,7 @@ export async function runTrials(trials: readonly Trial[], options: RunOptions): 
     let arena: Arena | undefined;
     try {
       while (left.length > 0 && options.goOn()) {
-        arena ??= await Arena.create(apart);
+        arena ??= await Arena.create({ registryApart: apart });
         const index = left.findIndex(({ from }) => from === arena?.side);
         const [trial] = left.splice(Math.max(0, index), 1);
         if (trial === undefined) break;

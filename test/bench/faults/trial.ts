@@ -1,9 +1,6 @@
 /** One trial: a handoff is brought into its phase, something is done to it, and what becomes of it is judged. */
-import { execFile } from 'node:child_process';
-import { statSync } from 'node:fs';
-import { cp, mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { z } from 'zod';
 import { within } from '../../integration/agent-place.ts';
 import {
@@ -18,21 +15,12 @@ import type { Arena } from './arena.ts';
 import { type FaultTimes, inject, sparesSource } from './inject.ts';
 import { enter, type Scene } from './phases.ts';
 import { faultName, PHASES, type PhaseFacts, type Trial } from './plan.ts';
+import { hearOut, judged, keepEvidence, type Verdict } from './verdict.ts';
 
-const JUDGE = join(import.meta.dirname, 'judge', 'main.ts');
-const run = promisify(execFile);
 /** A guest stands still for so long at most where nothing but the link or the other place fails, ms. */
 const STANDSTILL_MS = 2_500;
 /** Armed again by itself, with back-off, once all parts are back, ms. */
 const REARM_MS = 90_000;
-
-const verdict = z.object({
-  problems: z.array(z.string()),
-  reports: z.number(),
-  longestSilenceMs: z.number(),
-  longestStandstillMs: z.number(),
-  records: z.number(),
-});
 
 export const trialResult = z.object({
   trial: z.string(),
@@ -74,7 +62,7 @@ export async function runTrial(
   arena.stopObserving();
   const { problems, missed } = attempt;
   const failed = problems.length > 0;
-  if (failed) await keep(arena, join(evidence, trial.name.replaceAll('/', '-')));
+  if (failed) await keepEvidence(arena, join(evidence, trial.name.replaceAll('/', '-')));
   await rm(log, { force: true });
   return {
     trial: trial.name,
@@ -158,12 +146,7 @@ class Attempt {
     const facts: PhaseFacts = PHASES[this.#trial.phase];
     if (facts.guestRuns && outcome === undefined && sparesSource(this.#trial))
       this.#limitStandstill();
-    await witness.next(5, SETTLE_DEADLINE_MS);
-    await witness.nextRecords(1, SETTLE_DEADLINE_MS);
-    this.#arena.note('asked');
-    await witness.recordProblem(this.#arena.rebooted ? 'any' : 'one');
-    this.#arena.note(`end ${monotonicMs()} running`);
-    await this.#judge();
+    this.#take(await hearOut(this.#arena, this.#log));
     const [here, there] = [places.place(side), places.other(side)];
     if (here.guestPids().length !== 1) this.problems.push(`${here.guestPids().length} QEMUs here`);
     witness.ask('dirty 0');
@@ -184,7 +167,7 @@ class Attempt {
     // Whoever would start it twice does so soon.
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     this.#arena.note(`end ${monotonicMs()} stopped`);
-    await this.#judge();
+    this.#take(await judged(this.#log));
     for (const place of [places.device, places.site])
       if (place.guestPids().length > 0) this.problems.push(`a QEMU is left at ${place.name}`);
     await places.disarm(side);
@@ -234,29 +217,9 @@ class Attempt {
     for (const line of left) this.problems.push(`left behind: ${line}`);
   }
 
-  async #judge(): Promise<void> {
-    const { stdout } = await run(process.execPath, [JUDGE, this.#log]).catch(
-      (error: { stdout: string }) => error,
-    );
-    const said = verdict.parse(JSON.parse(stdout));
+  #take(said: Verdict): void {
     this.problems.push(...said.problems);
     this.silenceMs = Math.round(said.longestSilenceMs);
     this.standstillMs = Math.round(said.longestStandstillMs);
   }
-}
-
-/** What there is to find out from: logs, journals, what the judge has read. */
-async function keep({ places }: Arena, folder: string): Promise<void> {
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
-  const { directory } = places.lab;
-  const wanted = /(\.log|\.trial|journal\.jsonl|datapath\.json)$/;
-  await cp(directory, folder, {
-    recursive: true,
-    filter: (path) => !/\/(images|identity)$/.test(path) && (wanted.test(path) || isFolder(path)),
-  });
-}
-
-function isFolder(path: string): boolean {
-  return statSync(path).isDirectory();
 }
