@@ -111,7 +111,6 @@ export class FlowChanges {
     const meant = this.#meant(mod, table);
     const program = owner.compile(mod);
     for (const flow of meant) {
-      flow.instructions = mod.instructions;
       flow.program = program;
       if ((mod.flags & FLOW_FLAG.resetCounts) !== 0) table.reset(flow);
     }

@@ -162,6 +162,7 @@ export class FlowTable {
 }
 
 const NOTHING: FlowProgram = {
+  instructions: [],
   meter: undefined,
   steps: [],
   clear: false,

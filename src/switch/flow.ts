@@ -20,6 +20,7 @@ export interface FlowSpec {
 
 /** Instructions compiled, in the order in which they are executed (5.9). */
 export interface FlowProgram {
+  readonly instructions: readonly Instruction[];
   readonly meter: MeterEntry | undefined;
   readonly steps: readonly Step[];
   readonly clear: boolean;
@@ -30,6 +31,22 @@ export interface FlowProgram {
   readonly next: number | undefined;
   /** What comes after cannot be told from the flow key that the packet had when it arrived. */
   readonly reveals: boolean;
+}
+
+const COUNTERS = 3;
+const FLOWS_OF_A_BLOCK = 1024;
+let block = new Float64Array(0);
+let nextInBlock = 0;
+
+/** Three counters side by side, as every packet changes all of them. A block goes with the last of its flows. */
+function nextCounters(): [counters: Float64Array, at: number] {
+  if (nextInBlock === block.length) {
+    block = new Float64Array(COUNTERS * FLOWS_OF_A_BLOCK);
+    nextInBlock = 0;
+  }
+  const at = nextInBlock;
+  nextInBlock += COUNTERS;
+  return [block, at];
 }
 
 export class FlowEntry implements FlowSpec {
@@ -44,14 +61,14 @@ export class FlowEntry implements FlowSpec {
   /** The words of the key in which its table's mask has ones. */
   readonly words: Uint32Array;
   readonly hash: number;
-  instructions: readonly Instruction[];
   program: FlowProgram;
   /** False once it was removed, or replaced by another with the same match and priority. */
   installed = true;
   /** Monotonic milliseconds. */
   readonly createdAt: number;
-  /** Packets, bytes, and when the last one came: side by side, as every packet changes all three. */
+  /** Where its counters are, with those of other flows: packets, bytes, and when the last one came. */
   readonly #counters: Float64Array;
+  readonly #at: number;
   /** The next flow with the same match, of a lower priority. */
   lower: FlowEntry | undefined;
   /** Of a flow of the first table: where its packets go, as long as no flow changes. */
@@ -67,7 +84,6 @@ export class FlowEntry implements FlowSpec {
     this.table = spec.table;
     this.priority = spec.priority;
     this.match = spec.match;
-    this.instructions = spec.instructions;
     this.cookie = spec.cookie ?? 0n;
     this.idleTimeout = spec.idleTimeout ?? 0;
     this.hardTimeout = spec.hardTimeout ?? 0;
@@ -77,32 +93,38 @@ export class FlowEntry implements FlowSpec {
     this.hash = place.hash;
     this.program = program;
     this.createdAt = now;
-    this.#counters = Float64Array.of(0, 0, now);
+    [this.#counters, this.#at] = nextCounters();
+    this.#counters[this.#at + 2] = now;
+  }
+
+  get instructions(): readonly Instruction[] {
+    return this.program.instructions;
   }
 
   get packets(): number {
-    return this.#counters[0] as number;
+    return this.#counters[this.#at] as number;
   }
 
   get bytes(): number {
-    return this.#counters[1] as number;
+    return this.#counters[this.#at + 1] as number;
   }
 
   /** Monotonic milliseconds. */
   get usedAt(): number {
-    return this.#counters[2] as number;
+    return this.#counters[this.#at + 2] as number;
   }
 
   count(bytes: number, now: number): void {
     const counters = this.#counters;
-    counters[0] = (counters[0] as number) + 1;
-    counters[1] = (counters[1] as number) + bytes;
-    counters[2] = now;
+    const at = this.#at;
+    counters[at] = (counters[at] as number) + 1;
+    counters[at + 1] = (counters[at + 1] as number) + bytes;
+    counters[at + 2] = now;
   }
 
   setCounters(packets: number, bytes: number): void {
-    this.#counters[0] = packets;
-    this.#counters[1] = bytes;
+    this.#counters[this.#at] = packets;
+    this.#counters[this.#at + 1] = bytes;
   }
 
   /** Whether it is what packets meet that match no other flow (5.4). */

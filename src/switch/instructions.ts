@@ -91,7 +91,8 @@ export function compileInstructions(
     }
   }
   const clear = kinds.has('clear-actions');
-  return { meter, steps, clear, write, metadata, next, reveals: revealsLayers(steps) };
+  const reveals = revealsLayers(steps);
+  return { instructions, meter, steps, clear, write, metadata, next, reveals };
 }
 
 const ORDER: readonly Instruction['type'][] = [

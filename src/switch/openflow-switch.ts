@@ -122,7 +122,7 @@ export class OpenFlowSwitch implements OpenFlowDatapath {
       if (mod.command === 'add') groups.add(mod, this.engine.now);
       else groups.modify(mod);
     }
-    this.engine.invalidate();
+    this.engine.resourcesChanged();
   }
 
   meterMod(mod: MeterMod): void {
@@ -136,7 +136,7 @@ export class OpenFlowSwitch implements OpenFlowDatapath {
         'delete',
       );
     }
-    this.engine.invalidate();
+    this.engine.resourcesChanged();
   }
 
   portMod(mod: PortMod): void {

@@ -16,10 +16,10 @@ import type { FlowEntry, FlowProgram, FlowSpec } from './flow.ts';
 import { FlowCache, type PathNode } from './flow-cache.ts';
 import { FlowTable } from './flow-table.ts';
 import { Groups } from './groups.ts';
-import { compileInstructions } from './instructions.ts';
 import { Meters } from './meters.ts';
 import { type Packet, PacketPool } from './packet.ts';
 import { PortEntry, type SwitchPort } from './ports.ts';
+import { Programs } from './programs.ts';
 import { ActionSet, compileActions, type Step } from './steps.ts';
 
 export type { PacketIn, PacketInReason, SwitchDrops } from './executor.ts';
@@ -49,6 +49,11 @@ export class Switch {
   /** A port came, went, or changed its state. */
   onPortChange: ((reason: 'add' | 'delete' | 'modify', port: PortEntry) => void) | undefined;
   readonly #executor: Executor;
+  readonly #programs = new Programs({
+    tables: TABLE_COUNT,
+    groupOf: (id) => this.groups.get(id),
+    meterOf: (id) => this.meters.get(id),
+  });
   readonly #ports = new Map<number, PortEntry>();
   /** Ports that are not to be received from. */
   readonly #deaf = new Set<number>();
@@ -132,11 +137,13 @@ export class Switch {
 
   /** @throws OpenFlowError OFPET_BAD_ACTION, OFPET_BAD_INSTRUCTION, OFPET_METER_MOD_FAILED. */
   compile(spec: FlowSpec): FlowProgram {
-    return compileInstructions(spec, {
-      tables: TABLE_COUNT,
-      groupOf: (id) => this.groups.get(id),
-      meterOf: (id) => this.meters.get(id),
-    });
+    return this.#programs.compile(spec);
+  }
+
+  /** Groups or meters were added, changed or removed. */
+  resourcesChanged(): void {
+    this.#programs.forget();
+    this.invalidate();
   }
 
   /** @throws OpenFlowError OFPFMFC_BAD_TABLE_ID. */
