@@ -1,90 +1,38 @@
 /** Guests that leave this place: one handoff at a time for each, as the source. */
 import { randomUUID } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { HandoffProgress as ApiProgress, PlaceRef } from '../api/index.ts';
-import { asClause, errorText, SojournError } from '../common/index.ts';
-import { compatibilityProblems } from '../guest/index.ts';
+import { errorText, SojournError } from '../common/index.ts';
 import type { GuestSpec } from '../guest/spec.ts';
 import {
   type HandoffResult,
   type Manner,
   recoverSourceHandoff,
   runSource,
-  type SourceOptions,
   type StandbyOptions,
-  type StandbySnapshot,
   tellAborted,
 } from '../handoff/index.ts';
 import type { DatapathSupervisor } from './datapath-supervisor.ts';
 import {
-  idleProgress,
-  notHere,
-  notRunning,
-  stayed,
-  summarize,
-  toApiProgress,
-} from './departure-report.ts';
+  CALM,
+  CALMLY,
+  type Departure,
+  isMoving,
+  newDeparture,
+  type StandbyRequest,
+  type Standing,
+  underWay,
+} from './departure.ts';
+import { notHere, notRunning, stayed, summarize } from './departure-report.ts';
+import { settleDeparture, sourceOptions, withDirectory } from './departure-source.ts';
 import type { GuestFiles } from './guest-files.ts';
 import type { Guests } from './guests.ts';
 import type { Journal } from './journal.ts';
 import type { Machine } from './machine.ts';
-import { departedSettings, localSettings } from './mapping.ts';
 import { guestPaused } from './paused.ts';
 import type { HandoffSummary } from './peer-messages.ts';
 import type { Places } from './places.ts';
 import type { RegistryService } from './registry-service.ts';
-import { unmapGuest } from './unmap.ts';
-
-/** While in doubt the other place is asked again and again; a look for a session takes this long at most, ms. */
-const CONNECT_LIMIT_MS = 30_000;
-
-/** Phases of a handoff in which its guest runs here whatever happens. */
-const CALM: ReadonlySet<ApiProgress['phase']> = new Set([
-  'preflight',
-  'prepare',
-  'disk',
-  'memory',
-  'armed',
-]);
-
-export interface Departure {
-  readonly guestId: string;
-  readonly handoffId: string;
-  readonly to: PlaceRef;
-  readonly since: Date;
-  progress: ApiProgress;
-  readonly cancel: AbortController;
-  /** What a person decides when the other place does not answer. */
-  readonly decision: PromiseWithResolvers<'keep-here' | 'give-up-here'>;
-  /** Resolves when it is settled where the guest is. */
-  readonly settled: PromiseWithResolvers<void>;
-  /** Present while it stands by, and when it has stood by before it was triggered. */
-  readonly standby: Standing | undefined;
-  /** Rejects with why the guest stayed; undefined in a recovery. */
-  outcome: Promise<HandoffResult> | undefined;
-  onProgress: (progress: ApiProgress) => void;
-  manner: Manner;
-}
-
-/** A departure that waits for its trigger. */
-interface Standing {
-  readonly trigger: AbortController;
-  triggeredAt: number | undefined;
-  /** It was armed when it was triggered. */
-  armed: boolean;
-}
-
-export interface StandbyRequest {
-  readonly bothWays: boolean;
-  readonly budget: StandbyOptions['budget'];
-  readonly mayFill: () => boolean;
-  readonly onFresh: (snapshot: StandbySnapshot) => void;
-  readonly onProgress: (progress: ApiProgress) => void;
-}
-
-const CALMLY: Manner = { urgent: false, slowGuest: false };
 
 export interface DeparturesOptions {
   readonly guests: Guests;
@@ -300,9 +248,9 @@ export class Departures {
           this.#options.log.warn({ guest: spec.name, reason }, 'overlay not copied to disk');
         });
       await guests.releaseDisks(spec.id);
-      const result = await this.#withDirectory(spec, (directory) =>
+      const result = await withDirectory(this.#options.files, spec, (directory) =>
         runSource({
-          ...this.#sourceOptions(spec, departure, ownership.epoch, directory),
+          ...sourceOptions(this.#options, spec, departure, ownership.epoch, directory),
           guest: { qmp: live.process.qmp, destroyCopy: () => guests.discard(spec, live) },
           ...(standby === undefined ? {} : { standby }),
         }),
@@ -362,9 +310,9 @@ export class Departures {
     const departure = this.#begin(spec, handoffId, to);
     try {
       const live = guests.live(spec.id);
-      const result = await this.#withDirectory(spec, (directory) =>
+      const result = await withDirectory(this.#options.files, spec, (directory) =>
         recoverSourceHandoff({
-          ...this.#sourceOptions(spec, departure, epoch, directory),
+          ...sourceOptions(this.#options, spec, departure, epoch, directory),
           guest:
             live === undefined
               ? undefined
@@ -397,134 +345,18 @@ export class Departures {
   }
 
   #begin(spec: GuestSpec, handoffId: string, to: PlaceRef, standby?: Standing): Departure {
-    const since = new Date();
-    const departure: Departure = {
-      guestId: spec.id,
-      handoffId,
-      to,
-      since,
-      progress: idleProgress(since.getTime()),
-      cancel: new AbortController(),
-      decision: Promise.withResolvers(),
-      settled: Promise.withResolvers(),
-      standby,
-      outcome: undefined,
-      onProgress: () => undefined,
-      manner: CALMLY,
-    };
+    const departure = newDeparture(spec, handoffId, to, standby);
     this.#departures.set(spec.id, departure);
     this.#options.changed(spec.id);
     return departure;
   }
 
-  #sourceOptions(
-    spec: GuestSpec,
-    departure: Departure,
-    epoch: number,
-    directory: string,
-  ): Omit<SourceOptions, 'guest'> {
-    const { places, journal, machine, datapath, log } = this.#options;
-    const { to, handoffId, cancel } = departure;
-    return {
-      handoffId,
-      spec,
-      epoch,
-      peer: to.id,
-      connect: (signal) => untilConnected(places, to.id, signal),
-      datapath: {
-        beginSwitchover: async (request) => {
-          await datapath.client.call('beginSwitchover', request);
-        },
-        abortSwitchover: async (request) => {
-          await datapath.client.call('abortSwitchover', request);
-        },
-        commitSwitchover: async (request) => {
-          await datapath.client.call('commitSwitchover', request);
-        },
-        reclaim: async (request) => {
-          await datapath.client.call('reclaim', request);
-        },
-      },
-      journal,
-      directory,
-      wayBack: async () =>
-        compatibilityProblems(spec, await machine.capabilities(spec.abi.accelerator), {
-          placeName: places.self.name,
-          // What it takes here it may take again.
-          memoryReserved: true,
-          overlayBytes: 0,
-        }).map(({ message, ...problem }) => ({
-          ...problem,
-          message: asClause(`It could not come back, because ${asClause(message)}`),
-        })),
-      onProgress: (progress) => {
-        departure.progress = toApiProgress(progress, departure.progress);
-        departure.onProgress(departure.progress);
-        this.#options.changed(spec.id);
-      },
-      signal: cancel.signal,
-      decision: departure.decision.promise,
-      manner: () => departure.manner,
-      now: Date.now,
-      log,
-    };
-  }
-
-  /** Mapping and registry follow what the two journals have decided. */
   async #settle(spec: GuestSpec, to: PlaceRef, result: HandoffResult): Promise<void> {
-    const { registry, datapath, places, guests, netSocket } = this.#options;
-    const self = places.self.id;
-    if (result.outcome === 'handed-over') {
-      const { epoch } = result;
-      await datapath.ensureGuest(departedSettings(spec, { epoch, self, place: to.id }));
-      registry.locate(spec.home, spec.id, to.id, epoch);
-      return;
-    }
     if (result.reason?.code === 'kept-here') {
       const { handoffId, epoch } = result;
       this.#untold.set(handoffId, { peer: to.id, guestId: spec.id, epoch: epoch - 1 });
       void this.tell(to.id);
     }
-    registry.locate(spec.home, spec.id, self, result.epoch);
-    if (result.guest === 'gone') {
-      await unmapGuest(spec.id, { registry, datapath, self });
-    } else {
-      const at = { epoch: result.epoch, self, socket: netSocket(spec), held: false };
-      await datapath.ensureGuest(localSettings(spec, at));
-    }
-    guests.emit('changed', spec.id);
+    await settleDeparture(this.#options, spec, to, result);
   }
-
-  async #withDirectory<Result>(
-    spec: GuestSpec,
-    action: (directory: string) => Promise<Result>,
-  ): Promise<Result> {
-    const directory = join(this.#options.files.directory(spec), 'out');
-    await rm(directory, { recursive: true, force: true });
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    try {
-      return await action(directory);
-    } finally {
-      await rm(directory, { recursive: true, force: true });
-    }
-  }
-}
-
-/** Keeps looking for a session until the signal says that it is not needed any more. */
-async function untilConnected(places: Places, peer: string, signal: AbortSignal) {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_LIMIT_MS)]);
-  return places.connected(peer, limit);
-}
-
-function isMoving({ standby }: Departure): boolean {
-  return standby === undefined || standby.triggeredAt !== undefined;
-}
-
-function underWay(spec: GuestSpec): SojournError {
-  return new SojournError({
-    kind: 'conflict',
-    code: 'handoff-under-way',
-    message: `A handoff of ${spec.name} is under way already`,
-    remedy: `Wait until it has ended, or cancel it with "sojourn handoff ${spec.name} --cancel"`,
-  });
 }

@@ -152,7 +152,8 @@ export class StandbyKeeper {
       this.#parts.log.warn({ guest, code, reason: errorText(error) }, 'guest does not stand by');
     }
     this.#told = code;
-    await delay(retryDelay(this.#failures), undefined, { signal: this.#stop.signal }).catch(
+    const { retryMs = retryDelay } = this.#parts;
+    await delay(retryMs(this.#failures), undefined, { signal: this.#stop.signal }).catch(
       () => undefined,
     );
   }

@@ -38,6 +38,8 @@ export interface StandbyParts
   readonly conditions: () => HostConditions;
   readonly budget: (wish: StandbyWish, linkBytesPerSecond: number | undefined) => UpkeepBudget;
   readonly handedOver: (wish: StandbyWish) => void;
+  /** Before the next try, ms; for tests. */
+  readonly retryMs?: (failures: number) => number;
   readonly changed: () => void;
 }
 

@@ -10,8 +10,8 @@ import type {
 import type { Status as DatapathStatus } from '../datapath/index.ts';
 import { migratability } from '../guest/index.ts';
 import type { Arrival } from './arrivals.ts';
+import type { Departure } from './departure.ts';
 import { idleProgress } from './departure-report.ts';
-import type { Departure } from './departures.ts';
 import type { Unresponsive } from './guest-search.ts';
 import type { LiveGuest } from './guests.ts';
 import type { Ownership } from './ownership.ts';
