@@ -87,8 +87,11 @@ export class VirshMover implements Mover {
       .virsh(['domjobinfo', GUEST, '--rawstats'])
       // There is no job before and after, and no guest after.
       .catch(() => '');
-    const left = (field: string) => new RegExp(`^${field}:\\s*(\\d+)`, 'm').exec(text)?.[1];
-    return Number(left('data_remaining') ?? Number.NaN);
+    const field = (name: string): number =>
+      Number(new RegExp(`^${name}:\\s*(\\d+)`, 'm').exec(text)?.[1] ?? Number.NaN);
+    // The disk comes first; until then libvirt says nothing of the memory, or 0.
+    const begun = field('memory_total') > 0;
+    return field('disk_remaining') + (begun ? field('memory_remaining') : this.#twin.memoryBytes);
   }
 
   async #startHost(side: Side): Promise<void> {

@@ -12,8 +12,8 @@ const SETTLE_MS = 3000;
 /** Probes 1 ms apart begin so long before a move and go on so long after it (test/demo/figures.ts). */
 const LEAD_MS = 1200;
 const AFTER_MS = 1500;
-/** A line of the TCP connection that is due after the move has this long to come. */
-const SILENCE_MS = 3000;
+/** A TCP connection that lost segments of several seconds sends them again within this: it has stalled, not broken. */
+const RECOVERY_MS = 10_000;
 /** Bytes of an echo: at 1 ms they shall leave room on a link of 2 Mbit/s. */
 const ECHO_BYTES = 20;
 const DENSE_MS = 1;
@@ -58,11 +58,11 @@ export async function watchMove(options: WatchOptions): Promise<Outcome> {
     const outcome = await move(options, probes);
     if (outcome.kind === 'late') return outcome;
     await sleep(AFTER_MS, undefined, { signal });
-    evidence.event('watch-end', { handoff: 1 });
     probes.spacing(SPARSE_MS);
+    await sleep(RECOVERY_MS, undefined, { signal });
+    evidence.event('watch-end', { handoff: 1 });
     const file = evidence.path('records-1.txt');
     await probes.fetch(address, RECORDS_PORT, file, RECORDS_DEADLINE_MS);
-    await sleep(SILENCE_MS, undefined, { signal });
     return outcome;
   } finally {
     await probes.close();
