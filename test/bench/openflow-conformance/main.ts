@@ -1,13 +1,16 @@
 // `npm run bench -- openflow-conformance [--patterns DIR] [--only TEXT] [--target embedded|openvswitch] [--json]`: os-ken's
 // switch tester over patterns of OpenFlow 1.3, against the embedded switch and Open vSwitch. Without --patterns those that
-// come with it. A pattern that fails takes 3 s, as the tester waits that long for a packet.
+// come with it. A pattern that fails is tried once more, on either switch, as the tester takes a packet that comes late for that
+// of the next pattern; each failure takes 3 s.
 
-import { cp, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { execa } from 'execa';
 import { enterLab } from '../../lab/index.ts';
+import { contradictions } from './contradictions.ts';
+import { keyOf, type PatternFile, readPatterns, writePatterns } from './patterns.ts';
 import { runTester, type Verdict } from './tester.ts';
 import { type Target, Wiring } from './wiring.ts';
 
@@ -28,37 +31,42 @@ function say(text: string): void {
   if (!values.json) console.log(text);
 }
 
-/** A folder with the patterns whose path contains `only`. */
-async function choosePatterns(directory: string): Promise<string> {
+/** The folder given, or that of the patterns that come with the bench. */
+async function unpackPatterns(directory: string): Promise<string> {
+  if (values.patterns !== undefined) return values.patterns;
   const all = join(directory, 'all');
   await mkdir(all);
-  if (values.patterns === undefined)
-    await execa('tar', ['-xJf', join(import.meta.dirname, 'patterns.tar.xz'), '-C', all]);
-  const source = values.patterns ?? all;
-  const { only } = values;
-  if (only === undefined) return source;
-  const chosen = join(directory, 'chosen');
-  const entries = await readdir(source, { recursive: true, withFileTypes: true });
-  const files = entries
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.json'))
-    .map((entry) => relative(source, join(entry.parentPath, entry.name)));
-  for (const file of files.filter((one) => one.includes(only)))
-    await cp(join(source, file), join(chosen, file), { recursive: true });
-  return chosen;
+  await execa('tar', ['-xJf', join(import.meta.dirname, 'patterns.tar.xz'), '-C', all]);
+  return all;
 }
 
-async function measure(target: Target, patterns: string): Promise<Verdict[]> {
+/** A switch that refuses a message does so every time; a packet that comes late fails its pattern and the next. */
+const isRefusal = ({ detail }: Verdict) => /OFPErrorMsg/.test(detail ?? '');
+
+async function measure(target: Target, directory: string, files: PatternFile[]) {
   const wiring = await Wiring.create(target);
   const stop = () => void wiring.close().finally(() => process.exit(130));
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
-  try {
+  const groups = new Set(files.map(({ group }) => group));
+  const run = async (name: string, wanted: (group: string, pattern: string) => boolean) => {
+    const folder = join(directory, `${target}-${name}`);
+    if ((await writePatterns(folder, files, wanted)) === 0) return [];
     let group = '';
-    return await runTester(wiring, patterns, (verdict) => {
+    return runTester(wiring, folder, groups, (verdict) => {
       if (verdict.group !== group) say(`${names[target]}: ${verdict.group}`);
       group = verdict.group;
-      if (!verdict.passed) say(`  FAILED ${verdict.pattern}\n         ${verdict.detail}`);
+      if (!verdict.passed) say(`  failed ${verdict.pattern}\n         ${verdict.detail}`);
     });
+  };
+  try {
+    const verdicts = new Map((await run('first', () => true)).map((one) => [keyOf(one), one]));
+    const doubtful = [...verdicts.values()].filter((one) => !one.passed && !isRefusal(one));
+    const keys = new Set(doubtful.map(keyOf));
+    say(`${names[target]}: ${keys.size} once more`);
+    const again = await run('again', (group, pattern) => keys.has(keyOf({ group, pattern })));
+    for (const verdict of again) verdicts.set(keyOf(verdict), verdict);
+    return [...verdicts.values()];
   } finally {
     process.removeListener('SIGINT', stop);
     process.removeListener('SIGTERM', stop);
@@ -66,7 +74,13 @@ async function measure(target: Target, patterns: string): Promise<Verdict[]> {
   }
 }
 
-const isPbb = ({ group }: Verdict) => group.includes('PBB');
+const isPbb = (verdict: Verdict) => /PBB|pbb|itag/.test(keyOf(verdict));
+
+/** Why a switch that does as the specification says fails. */
+function why(verdict: Verdict): string {
+  const wrong = contradictions.find(({ pattern }) => pattern.test(keyOf(verdict)));
+  return wrong === undefined ? '' : `\n    contradicts ${wrong.section}: ${wrong.reason}`;
+}
 
 function count(verdicts: readonly Verdict[]) {
   const passed = verdicts.filter(({ passed }) => passed).length;
@@ -83,24 +97,24 @@ await enterLab();
 const directory = await mkdtemp(join(tmpdir(), 'ofc-patterns-'));
 const results = new Map<Target, Verdict[]>();
 try {
-  const patterns = await choosePatterns(directory);
+  const all = await readPatterns(await unpackPatterns(directory));
+  const files = all.filter(({ path }) => values.only === undefined || path.includes(values.only));
   for (const target of ['openvswitch', 'embedded'] as const) {
     if (values.target !== undefined && values.target !== target) continue;
-    results.set(target, await measure(target, patterns));
+    results.set(target, await measure(target, directory, files));
   }
 } finally {
   await rm(directory, { recursive: true, force: true });
 }
 
-const key = ({ group, pattern }: Verdict) => `${group} ${pattern}`;
 const embedded = new Set(
   results
     .get('embedded')
     ?.filter(({ passed }) => passed)
-    .map(key),
+    .map(keyOf),
 );
 const behind = (results.get('openvswitch') ?? []).filter(
-  (verdict) => verdict.passed && !embedded.has(key(verdict)),
+  (verdict) => verdict.passed && !embedded.has(keyOf(verdict)),
 );
 const ours = results.get('embedded') ?? [];
 const withoutPbb = count(ours.filter((verdict) => !isPbb(verdict)));
@@ -117,7 +131,7 @@ if (values.json) {
     withoutPbb: count(verdicts.filter((verdict) => !isPbb(verdict))),
     failures: verdicts.filter((verdict) => !verdict.passed),
   }));
-  console.log(JSON.stringify({ targets, behindOpenVswitch: behind.map(key), passed }));
+  console.log(JSON.stringify({ targets, behindOpenVswitch: behind.map(keyOf), passed }));
 } else {
   console.log();
   for (const [target, verdicts] of results) {
@@ -129,6 +143,11 @@ if (values.json) {
       ),
     );
   }
-  for (const verdict of behind) console.log(`only Open vSwitch passes: ${key(verdict)}`);
+  for (const [target, verdicts] of results)
+    for (const verdict of verdicts.filter((one) => !one.passed))
+      console.log(
+        `${names[target]} fails: ${keyOf(verdict)}\n    ${verdict.detail}${why(verdict)}`,
+      );
+  for (const verdict of behind) console.log(`only Open vSwitch passes: ${keyOf(verdict)}`);
 }
 process.exitCode = passed ? 0 : 1;

@@ -16,10 +16,11 @@ export interface Verdict {
   readonly detail?: string;
 }
 
-/** Runs every pattern of a folder; `onVerdict` is called as they come. */
+/** Runs every pattern of a folder; `groups` are the descriptions of its files. `onVerdict` is called as they come. */
 export async function runTester(
   wiring: Wiring,
   patterns: string,
+  groups: ReadonlySet<string>,
   onVerdict: (verdict: Verdict) => void,
 ): Promise<Verdict[]> {
   const child = await wiring.place.spawn(
@@ -35,7 +36,7 @@ export async function runTester(
     // Python would keep what it says until there is much of it.
     { stdout: 'pipe', stderr: 'pipe', env: { PYTHONUNBUFFERED: '1' } },
   );
-  const reader = new VerdictReader(onVerdict);
+  const reader = new VerdictReader(groups, onVerdict);
   const said = read(child, (line) => reader.line(line));
   await once(child, 'close');
   if (!reader.finished) throw new Error(`os-ken's tester did not finish:\n${said()}`);
@@ -69,12 +70,14 @@ function read(child: ChildProcess, line: (text: string) => void): () => string {
 export class VerdictReader {
   readonly verdicts: Verdict[] = [];
   finished = false;
+  readonly #groups: ReadonlySet<string>;
   readonly #onVerdict: (verdict: Verdict) => void;
   #group = '';
   #started = false;
   #failed: Omit<Verdict, 'detail'> | undefined;
 
-  constructor(onVerdict: (verdict: Verdict) => void = () => {}) {
+  constructor(groups: ReadonlySet<string>, onVerdict: (verdict: Verdict) => void) {
+    this.#groups = groups;
     this.#onVerdict = onVerdict;
   }
 
@@ -96,7 +99,7 @@ export class VerdictReader {
       if (verdict.passed) this.#add(verdict);
       else this.#failed = verdict;
     } else if (/^--- {2}Test end/.test(text)) this.finished = true;
-    else if (/^\w+: \S+$/.test(text)) this.#group = text;
+    else if (this.#groups.has(text.trim())) this.#group = text.trim();
   }
 
   #add(verdict: Verdict): void {
