@@ -262,7 +262,7 @@ export class Session extends EventEmitter<SessionEvents> {
   }
 
   get #busy(): boolean {
-    return this.#transmitter.busy || this.#rpc.pending > 0 || this.#channels.count > 0;
+    return this.#transmitter.busy || this.#rpc.pending > 0;
   }
 
   #requireOpen(): void {
