@@ -97,7 +97,8 @@ async function all(): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   if (filters.length === 0) {
     outcomes.push(await check('type check', 'tsc', ['--noEmit']));
-    outcomes.push(await check('type check of the window', 'tsc', ['--noEmit', '-p', 'src/ui']));
+    for (const folder of ['src/ui', 'test/ui'])
+      outcomes.push(await check(`type check, ${folder}`, 'tsc', ['--noEmit', '-p', folder]));
     outcomes.push(await check('lint', 'biome', ['check', '--error-on-warnings', '.']));
   }
   outcomes.push(await vitest('unit'), await vitest('integration'));

@@ -311,7 +311,7 @@ export const ja: Messages = {
     rightsDevice: 'ゲストをこの場所へ渡し、また引き取れます。',
     rightsSelf: 'すべて（この場所自身）',
     forget: 'ペアリング解除',
-    forgetLabel: (place) => `${place} とのペアリングを解除`,
+    forgetLabel: (place) => `ペアリング解除: ${place}`,
     empty: 'ペアリングした場所はまだありません',
     emptyHelp: 'この回線が切れたときにゲストの行き先となるサイトとペアリングしてください。',
     pair: 'サイトとペアリング',

@@ -1,0 +1,108 @@
+/** Chromium for tests, where Debian, Fedora and Arch put it. */
+import { access, constants, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import axe, { type AxeResults } from 'axe-core';
+import {
+  type Browser,
+  type BrowserContextOptions,
+  chromium,
+  type Locator,
+  type Page,
+} from 'playwright-core';
+import { expect } from 'vitest';
+import type { Namespace } from '../lab/index.ts';
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
+/** Nothing of its own on the network, no GPU; as root, and in containers, it has no sandbox. */
+const ARGUMENTS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+async function findChromium(): Promise<string> {
+  for (const folder of (process.env.PATH ?? '').split(delimiter))
+    for (const name of NAMES) {
+      const path = join(folder, name);
+      const found = await access(path, constants.X_OK).then(
+        () => true,
+        () => false,
+      );
+      if (found) return path;
+    }
+  throw new Error('there is no Chromium; run "sh resources/setup.sh test"');
+}
+
+/** In a network namespace if one is given: its loopback is another one. */
+export async function launchBrowser(namespace?: Namespace): Promise<Browser & AsyncDisposable> {
+  const chosen = await findChromium();
+  const folder = await mkdtemp(join(tmpdir(), 'sojourn-browser-'));
+  const through = join(folder, 'chromium');
+  const command = namespace === undefined ? [chosen] : namespace.command([chosen]);
+  await writeFile(through, `#!/bin/sh\nexec ${command.join(' ')} "$@"\n`, { mode: 0o755 });
+  const browser = await chromium.launch({ executablePath: through, args: ARGUMENTS });
+  return Object.assign(browser, {
+    [Symbol.asyncDispose]: async () => {
+      await browser.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  });
+}
+
+export interface OpenWindow {
+  readonly page: Page;
+  /** What the page complained about: errors, and what its policy refused. */
+  readonly complaints: string[];
+}
+
+export async function openWindow(
+  browser: Browser,
+  link: string,
+  options: BrowserContextOptions = {},
+): Promise<OpenWindow> {
+  const context = await browser.newContext({ locale: 'en', ...options });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
+  });
+  await page.goto(link);
+  return { page, complaints };
+}
+
+/** What a person sees of it: nothing hidden, with line breaks where they show. */
+export function seen(what: Locator): Promise<string> {
+  // biome-ignore lint/performance/useDomNodeTextContent: the layout is what is tested
+  return what.innerText();
+}
+
+/** No serious or critical finding of axe-core in what the page shows now. */
+export async function expectAccessible(page: Page, what: string): Promise<void> {
+  const isThere = await page.evaluate(() => 'axe' in globalThis);
+  // Through the debugger, as the page's policy would not take it from the page.
+  if (!isThere) await page.evaluate(axe.source);
+  const results = (await page.evaluate('axe.run({ resultTypes: ["violations"] })')) as AxeResults;
+  const serious = results.violations.filter(
+    ({ impact }) => impact === 'serious' || impact === 'critical',
+  );
+  const found = serious.map(({ id, nodes }) => ({
+    id,
+    nodes: nodes.map(({ html, any }) => `${html}: ${any.map(({ message }) => message).join()}`),
+  }));
+  expect(found, what).toEqual([]);
+}
+
+/** Nothing reaches beyond the right edge. */
+export async function expectFits(page: Page, what: string): Promise<void> {
+  const { inner, outer } = await page.evaluate(() => ({
+    inner: document.documentElement.scrollWidth,
+    outer: window.innerWidth,
+  }));
+  expect(inner, what).toBeLessThanOrEqual(outer);
+}
