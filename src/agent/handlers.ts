@@ -2,18 +2,14 @@
 import { type EventEmitter, once } from 'node:events';
 import {
   type AgentInfo,
-  type CallContext,
   type GuestView,
   type Handlers,
-  type HandoffResult,
   type ImageView,
-  type PlaceRef,
   resolveReference,
   type Status,
 } from '../api/index.ts';
 import { SojournError } from '../common/index.ts';
 import { guestPaths } from '../guest/index.ts';
-import type { Manner } from '../handoff/index.ts';
 import { blobsOf, type ImageManifest, type ImageStore } from '../images/index.ts';
 import type { Arrivals } from './arrivals.ts';
 import { auditView } from './audit-view.ts';
@@ -23,9 +19,10 @@ import { examine } from './doctor/index.ts';
 import type { GuestFiles } from './guest-files.ts';
 import type { GuestLife } from './guest-life.ts';
 import type { Guests } from './guests.ts';
+import { handOff } from './handoff-call.ts';
 import type { Journal } from './journal.ts';
 import type { Machine } from './machine.ts';
-import { type HandoffSummary, peerCalls, REQUEST_MS } from './peer-messages.ts';
+import { peerCalls, REQUEST_MS } from './peer-messages.ts';
 import type { Places } from './places.ts';
 import type { RegistryService } from './registry-service.ts';
 import { armAndWait } from './standby-wait.ts';
@@ -211,65 +208,6 @@ export function createHandlers(parts: HandlerParts): Handlers {
   };
 }
 
-/** Hands a guest over: from here, or, asked from the place that wants it back, from where it is. */
-async function handOff(
-  parts: HandlerParts,
-  stored: StoredGuest,
-  { to, manner }: { readonly to: PlaceRef; readonly manner: Manner },
-  context: CallContext<'handoff.start'>,
-): Promise<HandoffResult> {
-  const { spec } = stored;
-  const { journal, places, departures, whereabouts, arrivals } = parts;
-  const guest = { id: spec.id, name: spec.name };
-  const ownership = journal.ownership(spec.id);
-  const standing = arrivals.find(spec.id);
-  const standsHere = standing?.standby === true && ownership.kind === 'unknown';
-  if (ownership.kind !== 'elsewhere' && !standsHere) {
-    const summary = await departures.start(spec, to, {
-      manner,
-      signal: context.signal,
-      onProgress: (progress) => context.emit(progress),
-    });
-    return { ...withPhases(summary), guest, from: places.self, to };
-  }
-  const from =
-    ownership.kind === 'elsewhere'
-      ? (await whereabouts.of(spec, ownership.place)).place
-      : (standing?.from ?? to);
-  if (from.id === to.id || to.id !== places.self.id)
-    throw notFromHere(spec.name, from, to, places.self.name);
-  const session = await places.connected(from.id, context.signal);
-  const stop = () => {
-    peerCalls
-      .call(session, 'guest.cancel-request', { guestId: spec.id }, { timeoutMs: REQUEST_MS })
-      // Without an answer the request goes on, and its own answer tells how it ended.
-      .catch(() => undefined);
-  };
-  context.signal.addEventListener('abort', stop, { once: true });
-  const told = parts.changes;
-  const show = () => {
-    const arrival = arrivals.find(spec.id);
-    if (arrival !== undefined) context.emit(arrivals.progressOf(arrival));
-  };
-  told.on('change', show);
-  try {
-    const summary = await peerCalls.call(
-      session,
-      'guest.request',
-      { guestId: spec.id, ...manner },
-      { timeoutMs: REQUEST_MS },
-    );
-    return { ...withPhases(summary), guest, from, to };
-  } finally {
-    told.off('change', show);
-    context.signal.removeEventListener('abort', stop);
-  }
-}
-
-function withPhases(summary: HandoffSummary): Omit<HandoffResult, 'guest' | 'from' | 'to'> {
-  return { ...summary, phases: summary.phases as HandoffResult['phases'] };
-}
-
 /** Without deleted ones whose address is not given back yet. */
 function knownGuests({ store, journal, arrivals }: HandlerParts): StoredGuest[] {
   return store
@@ -351,18 +289,6 @@ function imageView(manifest: ImageManifest): ImageView {
     bytes: blobsOf(manifest).reduce((sum, { bytes }) => sum + bytes, 0),
     defaults: manifest.defaults,
   };
-}
-
-function notFromHere(guest: string, from: PlaceRef, to: PlaceRef, here: string): SojournError {
-  const there = from.id === to.id;
-  return new SojournError({
-    kind: 'conflict',
-    code: there ? 'already-there' : 'guest-elsewhere',
-    message: there ? `${guest} is at ${to.name} already` : `${guest} is at ${from.name}, not here`,
-    remedy: there
-      ? 'Name another place; see "sojourn places"'
-      : `Bring it here first with "sojourn handoff ${guest} --to ${here}", or run the handoff at ${from.name}`,
-  });
 }
 
 function notRunningHere({ name, state }: GuestView): SojournError {
