@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-const integration = 'test/integration/**/*.test.ts';
+const integration = ['test/integration/**/*.test.ts', 'test/e2e/**/*.test.ts'];
 const slow = 'test/**/*.slow.test.ts';
 
 export default defineConfig({
@@ -10,14 +10,14 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [integration, slow],
+          exclude: [...integration, slow],
         },
       },
       {
-        // Real QEMUs, namespaces and ports: one file at a time, and time for an emulated boot.
+        // Real QEMUs, namespaces, ports and displays: one file at a time, and time for an emulated boot.
         test: {
           name: 'integration',
-          include: [integration],
+          include: integration,
           exclude: [slow],
           fileParallelism: false,
           testTimeout: 120_000,

@@ -191,7 +191,8 @@ export class Desktop {
     perform(action, {
       link: this.#link,
       open: (route) => this.open(route),
-      quit: () => app.quit(),
+      // The panel that was clicked gets its answer first.
+      quit: () => void setImmediate(() => app.quit()),
       set: (setting, to) => this.#set(setting, to),
     }).catch((error: unknown) => {
       const { kind, code, message, remedy } = toWireError(asSojournError(error));

@@ -3,6 +3,7 @@ import { access, mkdir, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { app } from 'electron';
+import { desktopEntry } from './desktop-entry.ts';
 
 /** Tells the app that nobody asked for its window. */
 export const HIDDEN = '--hidden';
@@ -39,23 +40,4 @@ function launchCommand(): string[] {
   const { APPIMAGE } = process.env;
   if (APPIMAGE !== undefined) return [APPIMAGE, HIDDEN];
   return app.isPackaged ? [process.execPath, HIDDEN] : [process.execPath, app.getAppPath(), HIDDEN];
-}
-
-export function desktopEntry(command: readonly string[]): string {
-  return [
-    '[Desktop Entry]',
-    'Type=Application',
-    'Name=Sojourn',
-    'Comment=Keeps guests running while the network changes',
-    `Exec=${command.map(quoted).join(' ')}`,
-    'Icon=sojourn',
-    'X-GNOME-Autostart-enabled=true',
-    '',
-  ].join('\n');
-}
-
-/** Desktop Entry Specification 1.5, "The Exec key"; the string's own escapes come on top of its quotes. */
-function quoted(argument: string): string {
-  const inner = argument.replace(/["`$\\]/g, '\\$&').replaceAll('%', '%%');
-  return `"${inner.replaceAll('\\', '\\\\')}"`;
 }

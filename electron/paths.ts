@@ -1,4 +1,5 @@
 /** Where the app's parts are, in a clone and in a package. */
+import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { app } from 'electron';
 
@@ -16,7 +17,8 @@ export interface AppPaths {
 }
 
 export function appPaths(): AppPaths {
-  const root = app.getAppPath();
+  // The pinned runtime has a link to the clone.
+  const root = realpathSync(app.getAppPath());
   // What another program than Electron reads cannot lie in the archive that the app is packed into.
   const unpacked = process.resourcesPath;
   return {

@@ -28,11 +28,11 @@ export class Bus {
     this.#bus = bus;
   }
 
-  /** Undefined where there is no such bus. */
-  static async connect(which: Which): Promise<Bus | undefined> {
+  /** Undefined where there is no such bus. @param address of another session bus than the environment's */
+  static async connect(which: Which, address?: string): Promise<Bus | undefined> {
     let raw: MessageBus;
     try {
-      raw = which === 'session' ? sessionBus() : systemBus();
+      raw = which === 'session' ? sessionBus({ busAddress: address }) : systemBus();
     } catch {
       return undefined;
     }

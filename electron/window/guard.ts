@@ -1,6 +1,6 @@
 /** What no page of this app may do, whatever runs in it: leave, open windows, ask for devices, talk to the network. */
 import { type App, type Session, session, type WebContents } from 'electron';
-import { PAGE_ORIGIN } from './page.ts';
+import { PAGE_ORIGIN } from './page-files.ts';
 
 /** What a guest's screen needs: the whole screen, and copying out after a click. */
 const GRANTED: ReadonlySet<string> = new Set(['fullscreen', 'clipboard-sanitized-write']);

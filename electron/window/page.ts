@@ -1,20 +1,8 @@
 /** The window's page under `app://sojourn`: a scheme of our own, so that it has an origin and reaches no file. */
 import { readFile } from 'node:fs/promises';
-import { extname, join, normalize, sep } from 'node:path';
 import { protocol, type Session } from 'electron';
 import { contentSecurityPolicy } from '../../src/ui/index.ts';
-
-const SCHEME = 'app';
-export const PAGE_ORIGIN = `${SCHEME}://sojourn`;
-
-const types: Readonly<Record<string, string>> = {
-  '.html': 'text/html; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-  '.svg': 'image/svg+xml',
-  '.png': 'image/png',
-  '.woff2': 'font/woff2',
-};
+import { fileOf, SCHEME } from './page-files.ts';
 
 /** Before the app is ready. Without `bypassCSP`, and without service workers. */
 export function registerPageScheme(): void {
@@ -39,25 +27,4 @@ export function servePage(session: Session, directory: string): void {
       },
     });
   });
-}
-
-/** Undefined for what is not below the directory, or no file of a page. */
-export function fileOf(
-  address: string,
-  directory: string,
-): { readonly path: string; readonly type: string } | undefined {
-  if (!URL.canParse(address)) return undefined;
-  const url = new URL(address);
-  if (`${url.protocol}//${url.host}` !== PAGE_ORIGIN) return undefined;
-  let name: string;
-  try {
-    name = decodeURIComponent(url.pathname);
-  } catch {
-    return undefined;
-  }
-  if (name.includes('\0') || name.includes('\\')) return undefined;
-  const path = normalize(join(directory, name === '/' ? 'index.html' : name));
-  const type = types[extname(path)];
-  if (type === undefined || !path.startsWith(directory + sep)) return undefined;
-  return { path, type };
 }

@@ -1,7 +1,7 @@
 /** The app's one window: made when it is wanted, kept while it is hidden. */
 import { BrowserWindow, Menu, type MenuItemConstructorOptions, nativeTheme } from 'electron';
 import { pageSession } from './guard.ts';
-import { PAGE_ORIGIN } from './page.ts';
+import { PAGE_ORIGIN } from './page-files.ts';
 import { fragmentOf, type Route } from './routes.ts';
 
 export interface MainWindowOptions {
