@@ -75,7 +75,7 @@ export function watchProgress(
       new SojournError({
         kind: 'unreachable',
         code: 'switchover-stalled',
-        message: `Nothing arrived at the other place for ${patienceMs} ms during the switchover`,
+        message: `Nothing arrived at the other place for ${Math.round(patienceMs)} ms during the switchover`,
         remedy: 'Try again when the network is better; the guest goes on here',
       }),
     );

@@ -5,7 +5,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Side } from '../../integration/agent-place.ts';
 import { GUEST, type PlacesOptions, TwoPlaces } from '../../integration/two-places.ts';
-import type { Witness } from '../../integration/witness.ts';
 import { endProcess } from '../../lab/index.ts';
 import { difference, inventory } from './inventory.ts';
 
@@ -22,7 +21,6 @@ export class Arena implements AsyncDisposable {
   rebooted = false;
   /** Where the guest is, as far as is known. */
   side: Side = 'device';
-  #witness: Witness | undefined;
   #log: string | undefined;
 
   private constructor(places: TwoPlaces) {
@@ -41,13 +39,11 @@ export class Arena implements AsyncDisposable {
   static async create(options: PlacesOptions): Promise<Arena> {
     const arena = new Arena(await TwoPlaces.create(options));
     try {
-      // What a place looks like to which a guest has been and from which it has gone, all as it should be.
-      for (const from of ['device', 'site'] as const) {
-        await arena.places.move(from);
-        const side = arena.places.other(from).side;
-        await arena.#witnessed();
-        arena.#baselines.set(side, await settledInventory(arena.places));
-      }
+      // What there is when all is as it should be; having been at a place leaves nothing there.
+      arena.#baselines.set('device', await settledInventory(arena.places));
+      await arena.places.move('device');
+      arena.#baselines.set('site', await settledInventory(arena.places));
+      arena.side = 'site';
       return arena;
     } catch (error) {
       await arena[Symbol.asyncDispose]();
@@ -96,10 +92,7 @@ export class Arena implements AsyncDisposable {
   }
 
   async #witnessed(): Promise<void> {
-    const witness = await this.places.newWitness();
-    if (this.#witness === witness) return;
-    this.#witness = witness;
-    witness.on('line', (line) => this.note(line));
+    (await this.places.newWitness()).on('line', (line) => this.note(line));
   }
 }
 

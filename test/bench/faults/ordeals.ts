@@ -258,8 +258,9 @@ async function standbyIs(
   }
 }
 
-function isFresh({ state, reason, freshMs }: StandbyView): boolean {
-  return state === 'armed' && reason === undefined && freshMs !== null && freshMs < FRESH_MS;
+function isFresh({ state, reasonCode, freshMs }: StandbyView): boolean {
+  const connected = reasonCode !== 'peer-unreachable';
+  return state === 'armed' && connected && freshMs !== null && freshMs < FRESH_MS;
 }
 
 function describe(standby: StandbyView | null): string {

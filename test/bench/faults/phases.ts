@@ -6,7 +6,7 @@ import { PHASES, type PhaseFacts, type Trial } from './plan.ts';
 
 /** One way, ms: what is said last is under way for so long, and can be caught there. */
 const SEAL_DELAY_MS = 60;
-const ARM_DEADLINE_MS = 60_000;
+const ARM_DEADLINE_MS = 180_000;
 /** Of a guest that keeps upkeep busy, without being too much for it. */
 const DIRTY = 'dirty 800 16';
 /** Upkeep is seen as so many bytes on the link within one look, which is 5 ms. */

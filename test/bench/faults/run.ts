@@ -7,6 +7,8 @@ import { runTrial, type TrialResult } from './trial.ts';
 export interface RunOptions {
   readonly times: FaultTimes;
   readonly evidence: string;
+  /** Whether to wait until the guest stands by again. */
+  readonly rearm?: (trial: Trial) => boolean;
   /** Asked before each trial. */
   readonly goOn: () => boolean;
   readonly onBegin: (trial: Trial, left: number) => void;
@@ -25,7 +27,7 @@ export async function runTrials(trials: readonly Trial[], options: RunOptions): 
         const [trial] = left.splice(Math.max(0, index), 1);
         if (trial === undefined) break;
         options.onBegin(trial, left.length);
-        const result = await runTrial(arena, trial, options.times, options.evidence);
+        const result = await runTrial(arena, trial, options);
         options.onEnd(result);
         if (result.outcome !== 'failed') continue;
         await arena[Symbol.asyncDispose]();

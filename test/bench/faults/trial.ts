@@ -12,9 +12,10 @@ import {
 } from '../../integration/two-places.ts';
 import { monotonicMs } from '../../integration/witness.ts';
 import type { Arena } from './arena.ts';
-import { type FaultTimes, inject, sparesSource } from './inject.ts';
+import { inject, sparesSource } from './inject.ts';
 import { enter, type Scene } from './phases.ts';
 import { faultName, PHASES, type PhaseFacts, type Trial } from './plan.ts';
+import type { RunOptions } from './run.ts';
 import { hearOut, judged, keepEvidence, type Verdict } from './verdict.ts';
 
 /** A guest stands still for so long at most where nothing but the link or the other place fails, ms. */
@@ -48,12 +49,11 @@ export type TrialResult = z.infer<typeof trialResult>;
 export async function runTrial(
   arena: Arena,
   trial: Trial,
-  times: FaultTimes,
-  evidence: string,
+  options: Pick<RunOptions, 'times' | 'evidence' | 'rearm'>,
 ): Promise<TrialResult> {
   const began = performance.now();
   const log = join(arena.places.lab.directory, `${trial.name.replaceAll('/', '-')}.trial`);
-  const attempt = new Attempt(arena, trial, times, log);
+  const attempt = new Attempt(arena, trial, options, log);
   try {
     await attempt.carryOut();
   } catch (error) {
@@ -62,7 +62,7 @@ export async function runTrial(
   arena.stopObserving();
   const { problems, missed } = attempt;
   const failed = problems.length > 0;
-  if (failed) await keepEvidence(arena, join(evidence, trial.name.replaceAll('/', '-')));
+  if (failed) await keepEvidence(arena, join(options.evidence, trial.name.replaceAll('/', '-')));
   await rm(log, { force: true });
   return {
     trial: trial.name,
@@ -88,13 +88,18 @@ class Attempt {
   rearmedMs: number | null = null;
   readonly #arena: Arena;
   readonly #trial: Trial;
-  readonly #times: FaultTimes;
+  readonly #options: Pick<RunOptions, 'times' | 'rearm'>;
   readonly #log: string;
 
-  constructor(arena: Arena, trial: Trial, times: FaultTimes, log: string) {
+  constructor(
+    arena: Arena,
+    trial: Trial,
+    options: Pick<RunOptions, 'times' | 'rearm'>,
+    log: string,
+  ) {
     this.#arena = arena;
     this.#trial = trial;
-    this.#times = times;
+    this.#options = options;
     this.#log = log;
   }
 
@@ -106,7 +111,7 @@ class Attempt {
     await arena.observe(this.#log);
     const scene = await enter(places, trial);
     arena.note(`fault ${monotonicMs()} ${trial.name}`);
-    const injected = await inject(places, scene, trial, this.#times);
+    const injected = await inject(places, scene, trial, this.#options.times);
     this.missed = injected.missed;
     if (injected.killed !== undefined) arena.note(`killed ${monotonicMs()} ${injected.killed}`);
     await injected.mended();
@@ -150,7 +155,7 @@ class Attempt {
     const [here, there] = [places.place(side), places.other(side)];
     if (here.guestPids().length !== 1) this.problems.push(`${here.guestPids().length} QEMUs here`);
     witness.ask('dirty 0');
-    if (facts.standby) {
+    if (facts.standby && this.#options.rearm?.(this.#trial) !== false) {
       const since = performance.now();
       await this.#rearmed(side);
       this.rearmedMs = Math.round(performance.now() - since);
