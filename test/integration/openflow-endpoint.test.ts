@@ -28,6 +28,7 @@ beforeAll(async () => {
   target = `unix:${directory}/s.mgmt`;
   const argv = [
     ...[process.execPath, MAIN, 'switch', '--datapath-id', '0xabc', '--listen', target],
+    ...['--listen', 'pssl:6654', '--listen', 'ptcp:6655'],
     ...['--port', '1=tap:left', '--port', '2=tap:right'],
     ...['--port', `3=stream:${directory}/guest.sock`],
     ...['--controller', `ssl:127.0.0.1:6653`],
@@ -300,6 +301,22 @@ test('a controller is dialled over TLS, and one that the authority does not know
   } finally {
     await endProcess(relay);
   }
+});
+
+test('tools come in over TCP, and over TLS with a certificate of the authority only', async () => {
+  const show = (to: string, ...tls: string[]) =>
+    place.run(['ovs-ofctl', '-O', 'OpenFlow13', '--timeout=10', ...tls, 'show', to]);
+  expect(await show('tcp:127.0.0.1:6655')).toMatch(/dpid:0000000000000abc/);
+  const as = (name: string) => [
+    '-p',
+    file(`${name}.key`),
+    '-c',
+    file(`${name}.pem`),
+    '-C',
+    file('ca.pem'),
+  ];
+  expect(await show('ssl:127.0.0.1:6654', ...as('controller'))).toMatch(/dpid:0000000000000abc/);
+  await expect(show('ssl:127.0.0.1:6654', ...as('stranger'))).rejects.toThrow();
 });
 
 /** The switch is in the namespace, and so must be the controller's port; the controller itself is in this process. */
