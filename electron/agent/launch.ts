@@ -67,7 +67,7 @@ function endedEarly(how: string, output: string, log: string): SojournError {
 export function lastWords(output: string): string {
   const lines = output.split('\n').map((line) => plainText(line).trim());
   const words = lines.findLast((line) => line !== '' && !line.startsWith('{')) ?? '';
-  return words.replace(/^sojourn: /, '').slice(0, MAX_REASON);
+  return words.replace(/^sojourn:\s*/, '').slice(0, MAX_REASON);
 }
 
 async function tailOf(path: string, begin: number): Promise<string> {

@@ -82,7 +82,12 @@ function only(
 }
 
 function render(svg: string, side: number): Buffer {
-  return new Resvg(svg, { fitTo: { mode: 'width', value: side } }).render().asPng();
+  return new Resvg(svg, {
+    fitTo: { mode: 'width', value: side },
+    font: { loadSystemFonts: false },
+  })
+    .render()
+    .asPng();
 }
 
 async function main(): Promise<void> {
