@@ -45,10 +45,13 @@ export class StandbyKeeper {
     return this.#parts.places.ref(this.wish.place);
   }
 
-  /** Resolves when nothing of it is left at the other place, or will be soon. */
+  /**
+   * Resolves when nothing of it is left at the other place, or will be soon. A guest that is on its way already goes on, and
+   * nobody waits for that: it may be in doubt.
+   */
   async end(): Promise<void> {
     this.#stop.abort();
-    await this.#done;
+    if (this.#parts.departures.find(this.spec.id) === undefined) await this.#done;
   }
 
   view(now: number): StandbyView {

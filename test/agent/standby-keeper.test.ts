@@ -18,6 +18,7 @@ class World {
   phase = 'running';
   connected = true;
   metered = false;
+  moving = false;
   tries = 0;
   standBy: StandBy = () => Promise.reject(new Error('not made up'));
   keeper: StandbyKeeper | undefined;
@@ -27,6 +28,7 @@ class World {
       guests: { live: () => ({ phase: { kind: this.phase } }) },
       journal: { ownership: () => ({ kind: 'here' }) },
       departures: {
+        find: () => (this.moving ? {} : undefined),
         occupies: () => false,
         isBlocked: () => false,
         standBy: (...args: Parameters<StandBy>) => {
@@ -160,4 +162,12 @@ test('the wish goes with a guest that was handed over', async () => {
   world.keep();
   await expect.poll(() => world.handedOver.mock.calls.length).toBe(1);
   expect(world.tries).toBe(1);
+});
+
+test('nobody waits for the end of one that is on its way', async () => {
+  made().standBy = () => new Promise(() => undefined);
+  const keeper = world.keep();
+  await expect.poll(() => world.tries).toBe(1);
+  world.moving = true;
+  await keeper.end();
 });
