@@ -18,8 +18,10 @@ import { compileMatch } from './match.ts';
 import { type Switch, TABLE_COUNT } from './pipeline.ts';
 import { durationOf } from './time.ts';
 
-/** Flows of all tables together. One takes about 1 KiB. */
+/** Flows of all tables together. */
 export const MAX_FLOWS = 1 << 18;
+/** Their units (`FlowEntry.units`) together: some 300 MiB. */
+export const MAX_FLOW_UNITS = 1 << 21;
 const ALL_FLAGS = Object.values(FLOW_FLAG).reduce((all, flag) => all | flag, 0);
 const NOT_COUNTED = 0xffff_ffff_ffff_ffffn;
 
@@ -94,8 +96,7 @@ export class FlowChanges {
     if ((mod.flags & FLOW_FLAG.checkOverlap) !== 0 && table.overlaps(match, mod.priority))
       throw openFlowError('flow-mod-failed', 'overlap', `in table ${mod.table}`);
     const replaced = table.find(match, mod.priority);
-    if (replaced === undefined && this.#count() >= MAX_FLOWS)
-      throw openFlowError('flow-mod-failed', 'table-full', `${MAX_FLOWS} flows`);
+    this.#checkRoom(replaced === undefined ? 1 : 0, program.actions);
     const now = owner.now;
     const flow = table.add(mod, program, now);
     if (replaced !== undefined && (mod.flags & FLOW_FLAG.resetCounts) === 0)
@@ -110,8 +111,9 @@ export class FlowChanges {
     checkFlags(mod);
     const meant = this.#meant(mod, table);
     const program = owner.compile(mod);
+    this.#checkRoom(0, program.actions * meant.length);
     for (const flow of meant) {
-      flow.program = program;
+      table.change(flow, program);
       if ((mod.flags & FLOW_FLAG.resetCounts) !== 0) table.reset(flow);
     }
     owner.invalidate();
@@ -138,8 +140,15 @@ export class FlowChanges {
     return index === TABLE.all ? this.#owner.tables : [this.#owner.table(index)];
   }
 
-  #count(): number {
-    return this.#owner.tables.reduce((sum, { size }) => sum + size, 0);
+  /** @throws OpenFlowError OFPFMFC_TABLE_FULL. */
+  #checkRoom(flows: number, actions: number): void {
+    let [size, units] = [flows, actions];
+    for (const table of this.#owner.tables) {
+      size += table.size;
+      units += table.units;
+    }
+    if (size > MAX_FLOWS || units > MAX_FLOW_UNITS)
+      throw openFlowError('flow-mod-failed', 'table-full', `${size} flows of ${units} units`);
   }
 
   #watch(flow: FlowEntry): void {

@@ -16,6 +16,8 @@ export class FlowTable {
   missed = 0;
   matchedBefore = 0;
   size = 0;
+  /** Of all its flows. */
+  units = 0;
 
   *[Symbol.iterator](): IterableIterator<FlowEntry> {
     for (const subtable of this.#subtables) yield* subtable;
@@ -41,6 +43,7 @@ export class FlowTable {
     if (replaced !== undefined) this.#removeFrom(subtable, replaced);
     subtable.insert(entry);
     this.size++;
+    this.units += entry.units;
     if (subtable.maxPriority !== maxPriority) this.#order();
     return entry;
   }
@@ -55,6 +58,13 @@ export class FlowTable {
   inherit(entry: FlowEntry, replaced: FlowEntry): void {
     entry.setCounters(replaced.packets, replaced.bytes);
     this.matchedBefore -= replaced.packets;
+  }
+
+  /** What a flow of the table does is changed; it stays the same flow. */
+  change(entry: FlowEntry, program: FlowProgram): void {
+    this.units -= entry.units;
+    entry.program = program;
+    this.units += entry.units;
   }
 
   /** Sets the counters of a flow to zero; those of the table go on. */
@@ -142,6 +152,7 @@ export class FlowTable {
     if (!subtable.remove(entry)) return false;
     entry.installed = false;
     this.size--;
+    this.units -= entry.units;
     this.matchedBefore += entry.packets;
     return true;
   }
@@ -170,6 +181,7 @@ const NOTHING: FlowProgram = {
   metadata: undefined,
   next: undefined,
   reveals: false,
+  actions: 0,
 };
 
 function nonZero({ mask }: CompiledMatch): number[] {

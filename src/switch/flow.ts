@@ -31,6 +31,8 @@ export interface FlowProgram {
   readonly next: number | undefined;
   /** What comes after cannot be told from the flow key that the packet had when it arrived. */
   readonly reveals: boolean;
+  /** Actions of all its instructions. */
+  readonly actions: number;
 }
 
 const COUNTERS = 3;
@@ -95,6 +97,11 @@ export class FlowEntry implements FlowSpec {
     this.createdAt = now;
     [this.#counters, this.#at] = nextCounters();
     this.#counters[this.#at + 2] = now;
+  }
+
+  /** Roughly what it takes of memory, in parts of some 150 bytes: itself, its match fields and its actions. */
+  get units(): number {
+    return 1 + Object.keys(this.match).length + this.program.actions;
   }
 
   get instructions(): readonly Instruction[] {

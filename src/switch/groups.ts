@@ -18,6 +18,8 @@ import { durationOf } from './time.ts';
 
 export const MAX_GROUPS = 16_384;
 export const MAX_BUCKETS = 256;
+/** Buckets and their actions, of all groups together. */
+export const MAX_GROUP_ACTIONS = 1 << 18;
 /** Groups that a packet may go through, one behind the other. */
 export const MAX_GROUP_CHAIN = 16;
 
@@ -34,6 +36,8 @@ export class GroupEntry {
   readonly id: number;
   type: GroupType;
   buckets: BucketEntry[] = [];
+  /** Buckets and their actions. */
+  size = 0;
   packets = 0;
   bytes = 0;
   /** Whether one of its buckets is live, as of `livenessVersion`. */
@@ -61,6 +65,8 @@ export class Groups {
   readonly #groups = new Map<number, GroupEntry>();
   readonly #isLive: Liveness;
   #version = 1;
+  /** Of all groups: `GroupEntry.size`. */
+  #actions = 0;
 
   constructor(isLive: Liveness) {
     this.#isLive = isLive;
@@ -87,7 +93,7 @@ export class Groups {
       throw openFlowError('group-mod-failed', 'out-of-groups', `${MAX_GROUPS} groups`);
     this.#check(id, groupType, buckets);
     const entry = new GroupEntry(id, groupType, now);
-    entry.buckets = this.#compile(buckets);
+    this.#fill(entry, buckets);
     this.#groups.set(id, entry);
     this.#version++;
   }
@@ -99,7 +105,7 @@ export class Groups {
       throw openFlowError('group-mod-failed', 'unknown-group', `group ${id}`);
     this.#check(id, groupType, buckets);
     entry.type = groupType;
-    entry.buckets = this.#compile(buckets);
+    this.#fill(entry, buckets);
     entry.packets = 0;
     entry.bytes = 0;
     this.#version++;
@@ -115,6 +121,7 @@ export class Groups {
     if (id === GROUP.all) {
       const all = new Set(this.#groups.values());
       this.#groups.clear();
+      this.#actions = 0;
       return all;
     }
     const entry = this.#groups.get(id);
@@ -130,6 +137,7 @@ export class Groups {
           );
     }
     this.#groups.delete(id);
+    this.#actions -= entry.size;
     return new Set([entry]);
   }
 
@@ -182,8 +190,11 @@ export class Groups {
     return group.live;
   }
 
-  #compile(buckets: readonly Bucket[]): BucketEntry[] {
-    return buckets.map((bucket) => {
+  #fill(entry: GroupEntry, buckets: readonly Bucket[]): void {
+    const size = sizeOf(buckets);
+    this.#actions += size - entry.size;
+    entry.size = size;
+    entry.buckets = buckets.map((bucket) => {
       const steps = compileActions(orderedActions(bucket.actions), (id) => this.get(id));
       return { bucket, steps, changes: !onlySends(steps), packets: 0, bytes: 0 };
     });
@@ -203,6 +214,9 @@ export class Groups {
       if (watchGroup !== GROUP.any && !this.#groups.has(watchGroup))
         throw openFlowError('group-mod-failed', 'bad-watch', `there is no group ${watchGroup}`);
     }
+    const actions = this.#actions - (this.#groups.get(id)?.size ?? 0) + sizeOf(buckets);
+    if (actions > MAX_GROUP_ACTIONS)
+      throw openFlowError('group-mod-failed', 'out-of-buckets', `${actions} actions`);
     this.#checkChain(id, buckets);
   }
 
@@ -253,6 +267,11 @@ export class Groups {
         })),
       }));
   }
+}
+
+/** Buckets and their actions. */
+function sizeOf(buckets: readonly Bucket[]): number {
+  return buckets.reduce((sum, { actions }) => sum + 1 + actions.length, 0);
 }
 
 function* targetsOf(

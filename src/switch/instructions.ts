@@ -92,7 +92,11 @@ export function compileInstructions(
   }
   const clear = kinds.has('clear-actions');
   const reveals = revealsLayers(steps);
-  return { instructions, meter, steps, clear, write, metadata, next, reveals };
+  const actions = instructions.reduce(
+    (sum, instruction) => sum + ('actions' in instruction ? instruction.actions.length : 0),
+    0,
+  );
+  return { instructions, meter, steps, clear, write, metadata, next, reveals, actions };
 }
 
 const ORDER: readonly Instruction['type'][] = [

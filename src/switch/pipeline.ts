@@ -18,7 +18,8 @@ import { FlowTable } from './flow-table.ts';
 import { Groups } from './groups.ts';
 import { Meters } from './meters.ts';
 import { type Packet, PacketPool } from './packet.ts';
-import { PortEntry, type SwitchPort } from './ports.ts';
+import { PortTable } from './port-table.ts';
+import type { SwitchPort } from './ports.ts';
 import { Programs } from './programs.ts';
 import { ActionSet, compileActions, type Step } from './steps.ts';
 
@@ -43,20 +44,19 @@ export class Switch {
   );
   readonly groups: Groups;
   readonly meters = new Meters();
-  readonly ports: ReadonlyMap<number, PortEntry>;
+  readonly ports: PortTable['entries'];
   /** `FRAGMENTS`. */
   fragments: number = FRAGMENTS.normal;
-  /** A port came, went, or changed its state. */
-  onPortChange: ((reason: 'add' | 'delete' | 'modify', port: PortEntry) => void) | undefined;
   readonly #executor: Executor;
   readonly #programs = new Programs({
     tables: TABLE_COUNT,
     groupOf: (id) => this.groups.get(id),
     meterOf: (id) => this.meters.get(id),
   });
-  readonly #ports = new Map<number, PortEntry>();
-  /** Ports that are not to be received from. */
-  readonly #deaf = new Set<number>();
+  readonly #ports = new PortTable(() => {
+    this.groups.portsChanged();
+    this.invalidate();
+  });
   readonly #cache: FlowCache;
   readonly #packet: Packet;
   readonly #injected: PacketPool;
@@ -69,11 +69,11 @@ export class Switch {
   #clockRead = false;
 
   constructor(onPacketIn: (event: PacketIn) => void, options: SwitchOptions = {}) {
-    this.ports = this.#ports;
+    this.ports = this.#ports.entries;
     this.#clock = options.clock ?? (() => performance.now());
-    this.groups = new Groups((port) => this.#ports.get(port)?.live ?? false);
+    this.groups = new Groups((port) => this.#ports.isLive(port));
     this.#cache = new FlowCache(this.tables);
-    this.#executor = new Executor(this.#ports, this.groups, onPacketIn);
+    this.#executor = new Executor(this.ports, this.groups, onPacketIn);
     this.#injected = new PacketPool(options.transparent ?? false);
     this.#packet = this.#injected.take();
   }
@@ -95,27 +95,22 @@ export class Switch {
     return this.#clock();
   }
 
+  /** A port came, went, or changed its state. */
+  set onPortChange(told: PortTable['onChange']) {
+    this.#ports.onChange = told;
+  }
+
   attach(port: SwitchPort): void {
-    const entry = new PortEntry(port, this.now);
-    this.#ports.set(port.number, entry);
-    this.#portsChanged();
-    this.onPortChange?.('add', entry);
+    this.#ports.attach(port, this.now);
   }
 
   detach(number: number): void {
-    const entry = this.#ports.get(number);
-    if (entry === undefined) return;
-    this.#ports.delete(number);
-    this.#portsChanged();
-    this.onPortChange?.('delete', entry);
+    this.#ports.detach(number);
   }
 
   /** Somebody has connected to the port, or is gone, or its configuration was changed. */
   portChanged(number: number): void {
-    const entry = this.#ports.get(number);
-    if (entry === undefined) return;
-    this.#portsChanged();
-    this.onPortChange?.('modify', entry);
+    this.#ports.changed(number);
   }
 
   /**
@@ -240,15 +235,8 @@ export class Switch {
     if (packet !== this.#packet) this.#injected.give(packet);
   }
 
-  #portsChanged(): void {
-    this.#deaf.clear();
-    for (const [number, entry] of this.#ports) if (!entry.receives) this.#deaf.add(number);
-    this.groups.portsChanged();
-    this.invalidate();
-  }
-
   #receive(port: SwitchPort, packet: Packet): void {
-    if (this.#deaf.size > 0 && this.#deaf.has(port.number)) {
+    if (this.#ports.isDeaf(port.number)) {
       port.counters.rxDropped++;
       return;
     }
