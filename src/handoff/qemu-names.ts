@@ -8,6 +8,8 @@ export const mirrorId = (disk: string) => `${HANDOFF_PREFIX}${disk}`;
 export const migrateInfo = z.object({
   status: z.string().optional(),
   'error-desc': z.string().optional(),
+  /** Present while auto-converge slows the guest down. */
+  'cpu-throttle-percentage': z.number().optional(),
   ram: z
     .object({
       remaining: z.number(),

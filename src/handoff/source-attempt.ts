@@ -300,8 +300,8 @@ export class SourceAttempt {
     );
   }
 
-  #reportMemory({ bytesDone, bytesTotal, bytesPerSecond, verdict }: MemoryLook): void {
-    const seconds = verdict.pauseMs === undefined ? '?' : (verdict.pauseMs / 1000).toFixed(1);
+  #reportMemory({ bytesDone, bytesTotal, bytesPerSecond, ...look }: MemoryLook): void {
+    const { verdict } = look;
     this.report({
       bytesDone,
       bytesTotal,
@@ -309,10 +309,20 @@ export class SourceAttempt {
       etaMs: verdict.converging ? (verdict.pauseMs ?? null) : null,
       residueBytes: verdict.residueBytes,
       converging: verdict.converging,
-      notice: verdict.converging
-        ? null
-        : `The guest changes its memory faster than the network carries it; switching over now would pause it for ${seconds} s. It goes on until it fits, or you cancel it, or ask again with --urgent.`,
+      notice: this.#noticeOf(look),
     });
+  }
+
+  #noticeOf({ verdict, slowedBy }: Pick<MemoryLook, 'verdict' | 'slowedBy'>): string | null {
+    if (slowedBy > 0)
+      return `The guest is slowed down by ${slowedBy} % so that the network can follow.`;
+    if (verdict.converging) return null;
+    const seconds = verdict.pauseMs === undefined ? '?' : (verdict.pauseMs / 1000).toFixed(1);
+    const unslowed =
+      this.#armed && this.#options.manner?.().slowGuest === true
+        ? ' A guest that stands by cannot be slowed down: disarm it for that.'
+        : '';
+    return `The guest changes its memory faster than the network carries it; switching over now would pause it for ${seconds} s. It goes on until it fits, or you cancel it, or ask again with --urgent.${unslowed}`;
   }
 
   /** From here to the destination's `cont` every line costs the guest time. */

@@ -46,6 +46,8 @@ export interface MemoryLook {
   readonly bytesTotal: number;
   readonly bytesPerSecond: number | undefined;
   readonly verdict: ResidueVerdict;
+  /** By how much QEMU slows the guest down, percent; 0 when it does not. */
+  readonly slowedBy: number;
 }
 
 export class SourceMemory {
@@ -150,7 +152,7 @@ export class SourceMemory {
     let firstPass: number | undefined;
     for (;;) {
       signal.throwIfAborted();
-      const { ram, disk, running } = await this.look(disks);
+      const { ram, disk, running, slowedBy } = await this.look(disks);
       const judging = options();
       if (ram !== undefined) {
         const passes = ram['dirty-sync-count'];
@@ -161,7 +163,7 @@ export class SourceMemory {
           else this.#measure(disk.ackedBytes, this.queued(disk));
           const judged = this.#judge(state, ram, this.queued(disk), judging);
           state = judged.state;
-          onLook(judged.look);
+          onLook({ ...judged.look, slowedBy });
           if (judged.look.verdict.action === 'release') {
             if (!running) throw new Error('the guest was paused during the handoff');
             return judged.look.verdict;
@@ -178,13 +180,15 @@ export class SourceMemory {
     readonly ram: MigrateInfo['ram'];
     readonly disk: DiskProgress;
     readonly running: boolean;
+    readonly slowedBy: number;
   }> {
-    const [{ ram }, disk, { running }] = await Promise.all([
+    const [info, disk, { running }] = await Promise.all([
       this.#query(),
       disks.progress(),
       this.#qmp.execute('query-status').then((answer) => statusInfo.parse(answer)),
     ]);
-    return { ram, disk, running };
+    const slowedBy = info['cpu-throttle-percentage'] ?? 0;
+    return { ram: info.ram, disk, running, slowedBy };
   }
 
   /** For what the link carries, where it is busy only now and then. */
@@ -220,6 +224,7 @@ export class SourceMemory {
       bytesTotal: ram.transferred + ram.remaining,
       bytesPerSecond,
       verdict: judged.verdict,
+      slowedBy: 0,
     };
     return { state: judged.state, look };
   }
