@@ -1,36 +1,24 @@
-/** The faults that the tests and the matrix inject into a handoff. */
+/** The faults that tests inject into a cold handoff; test/bench/faults has more of them, and standbys. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentPlace, Side } from './agent-place.ts';
 import type { RunningHandoff, SourceStage, TwoPlaces } from './two-places.ts';
 
-export const VICTIMS = [
-  'destination QEMU',
-  'source agent',
-  'destination agent',
-  'source datapath',
-  'destination datapath',
-] as const;
-export type Victim = (typeof VICTIMS)[number];
+export type Victim =
+  | 'destination QEMU'
+  | 'source agent'
+  | 'destination agent'
+  | 'source datapath'
+  | 'destination datapath';
 
 /** The phases of DESIGN.md, and where the source's machine is in them. */
-export const PHASES = ['prepare', 'disk', 'memory', 'switchover', 'seal'] as const;
-export type Phase = (typeof PHASES)[number];
+export type Phase = 'prepare' | 'disk' | 'memory' | 'switchover' | 'seal';
 
-export const STAGE: Readonly<Record<Phase, SourceStage>> = {
+const STAGE: Readonly<Record<Phase, SourceStage>> = {
   prepare: 'preparing',
   disk: 'disks',
   memory: 'memory',
   switchover: 'switching',
   seal: 'sealed',
-};
-
-/** How long each phase takes about, ms: a fault comes somewhere in it. Seal: while it travels. */
-export const SPAN_MS: Readonly<Record<Phase, number>> = {
-  prepare: 150,
-  disk: 150,
-  memory: 2500,
-  switchover: 150,
-  seal: 40,
 };
 
 /** One way, ms: the seal is under way for so long, and can be caught there. */
@@ -89,8 +77,7 @@ export async function kill(
   }
 }
 
-export const STALLS = ['both ways', 'toward the destination', 'toward the source'] as const;
-export type Stall = (typeof STALLS)[number];
+export type Stall = 'both ways' | 'toward the destination' | 'toward the source';
 
 /** Keeps, and does not lose, what crosses the link; end `a` of it is the device. */
 export async function stall(places: TwoPlaces, from: Side, way: Stall): Promise<void> {

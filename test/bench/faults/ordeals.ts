@@ -33,7 +33,8 @@ const BACK_OFF_MS = 6 * 60_000;
 const LOOK_EVERY_MS = 250;
 /** A guest that nothing happens to. */
 const STANDSTILL_MS = 2_500;
-const TMPFS_MIB = 512;
+/** More than a guest's disk may grow to, or its changes would be kept elsewhere. */
+const TMPFS_MIB = 3072;
 
 export interface OrdealResult {
   readonly ordeal: string;
@@ -158,18 +159,19 @@ async function changeAddress(arena: Arena, during: () => Promise<void>): Promise
 async function diskFull(ordeal: Ordeal): Promise<void> {
   const { arena } = ordeal;
   const { places } = arena;
-  const ballast = join(places.lab.memory, 'ballast');
+  const { memory } = places.lab;
   const inside = (command: string) =>
     places.lab.site.run(['nsenter', '--mount', '-t', `${places.site.pid}`, 'sh', '-c', command]);
+  const resize = (kibibytes: string) => inside(`mount -o remount,size=${kibibytes}k ${memory}`);
   await hinder(
     ordeal,
     async () => {
-      await inside(`cat /dev/zero > ${ballast} 2> /dev/null || true`);
+      await resize(`$(df --output=used ${memory} | tail -1)`);
       places.witness.ask('disk 300');
     },
     async () => {
       places.witness.ask('disk 0');
-      await inside(`rm ${ballast}`);
+      await resize(`${TMPFS_MIB * 1024}`);
     },
   );
 }
