@@ -69,6 +69,8 @@ export class LinkMonitor {
   #timer: NodeJS.Timeout | undefined;
   #sensorState: SensorState | undefined;
   #lastDecision: Decision | undefined;
+  /** Since the last tick. */
+  #decided = false;
 
   constructor(options: MonitorOptions) {
     this.#options = options;
@@ -93,8 +95,7 @@ export class LinkMonitor {
     const { sensor } = this.#options;
     sensor?.start((report) => this.#report(report));
     this.#sensorState = sensor?.state;
-    if (this.#options.clocks === undefined)
-      this.#timer = setInterval(() => this.#decide(), TICK_MS);
+    if (this.#options.clocks === undefined) this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
 
   /** Listeners are called in turn, after the state has changed; the result ends the subscription. */
@@ -151,6 +152,12 @@ export class LinkMonitor {
     this.#become(sensor.state);
   }
 
+  /** Samples bring decisions of their own. */
+  #tick(): void {
+    if (!this.#decided) this.#decide();
+    this.#decided = false;
+  }
+
   #report(report: SensorReport): void {
     if (report.kind === 'state') {
       this.#become(report.state);
@@ -182,6 +189,7 @@ export class LinkMonitor {
     };
     const { state, decision } = decide(this.#state, input, this.#options.rules());
     this.#state = state;
+    this.#decided = true;
     this.#lastDecision = decision;
     this.#options.sensor?.setPace(decision.pace);
     this.#emit({ kind: 'decision', atMs: input.atMs, decision, outlook, sample });

@@ -218,7 +218,7 @@ describe('iw', () => {
       await iw.behave('good');
       await reports.sample();
       expect(sensor.state).toEqual({ kind: 'working' });
-      for (const pid of during) expect(isAlive(pid)).toBe(false);
+      for (const pid of during) expect(await isAlive(pid)).toBe(false);
       expect(await iw.text('overlaps')).toBe('');
     });
 
@@ -238,7 +238,7 @@ describe('iw', () => {
       return found;
     });
     await sensor.close();
-    for (const pid of pids) expect(isAlive(pid)).toBe(false);
+    for (const pid of pids) expect(await isAlive(pid)).toBe(false);
     expect(reports.all).toEqual([]);
   });
 });

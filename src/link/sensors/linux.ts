@@ -1,10 +1,11 @@
 /** Wi-Fi of Linux, from `iw`: figures of nl80211 without native code. */
-import { execa } from 'execa';
 import type { LinkSample } from '../sample.ts';
-import { ask, failure } from './command.ts';
+import { Asker } from './asker.ts';
+import { failure } from './command.ts';
 import { type IwLink, parseIwDevices, parseIwLink, parseIwStation } from './iw-text.ts';
 import { PollingSensor } from './polling.ts';
 import type { LinkSensor, SensorCapabilities } from './sensor.ts';
+import { Shell } from './shell.ts';
 
 export const linuxCapabilities: SensorCapabilities = {
   signal: 'dbm',
@@ -17,6 +18,7 @@ export const linuxCapabilities: SensorCapabilities = {
 
 /** `station dump` lacks frequency and name of the network: `link` is asked this often, and when anything changes. */
 const LINK_EVERY_MS = 10_000;
+const ANSWER_MS = 1500;
 const EVENT_RETRY_MS = 30_000;
 const MAX_EVENT_LINE = 4096;
 
@@ -32,25 +34,26 @@ export interface LinuxSensorOptions {
 export function linuxWifiSensor(options: LinuxSensorOptions = {}): LinkSensor {
   const iw = options.iw ?? 'iw';
   const now = options.now ?? (() => performance.now());
-  const answerMs = options.limits?.answerMs;
+  const answerMs = options.limits?.answerMs ?? ANSWER_MS;
+  const asker = new Asker(iw);
   let device = options.interfaceName;
   let link: IwLink | undefined;
   let linkAtMs = Number.NEGATIVE_INFINITY;
 
   const read = async (signal: AbortSignal): Promise<LinkSample> => {
-    device ??= parseIwDevices(await ask(iw, ['dev'], signal, answerMs))[0];
+    device ??= parseIwDevices(await asker.ask(['dev'], signal, answerMs))[0];
     if (device === undefined)
       throw failure('sensor-missing', 'There is no Wi-Fi interface', 'Switch Wi-Fi on');
     try {
       const station = parseIwStation(
-        await ask(iw, ['dev', device, 'station', 'dump'], signal, answerMs),
+        await asker.ask(['dev', device, 'station', 'dump'], signal, answerMs),
       );
       const stale =
         now() - linkAtMs >= LINK_EVERY_MS ||
         link?.connected !== true ||
         station?.bssid !== link.bssid;
       if (stale) {
-        const text = await ask(iw, ['dev', device, 'link'], signal, answerMs);
+        const text = await asker.ask(['dev', device, 'link'], signal, answerMs);
         link = parseIwLink(text);
         linkAtMs = now();
         if (link === undefined)
@@ -78,6 +81,7 @@ export function linuxWifiSensor(options: LinuxSensorOptions = {}): LinkSensor {
     capabilities: linuxCapabilities,
     intervalMs: { fast: 500, slow: 5000 },
     read,
+    close: () => asker.close(),
     watch: (changed, signal) =>
       watchEvents(iw, signal, () => {
         linkAtMs = Number.NEGATIVE_INFINITY;
@@ -88,27 +92,30 @@ export function linuxWifiSensor(options: LinuxSensorOptions = {}): LinkSensor {
   });
 }
 
+/** Closes its own output, so that the end of `iw event` is seen; ends it when the input ends. */
+const EVENTS = '"$0" event & p=$!; exec >&-; read -r _; kill "$p" 2>/dev/null; wait "$p"';
+
 /** `iw event`, begun again when it ends, until the signal aborts. Without it the sensor still reads. */
 async function watchEvents(iw: string, signal: AbortSignal, changed: () => void): Promise<void> {
   while (!signal.aborted) {
-    const child = execa(iw, ['event'], {
-      env: { LC_ALL: 'C', LANG: 'C', LANGUAGE: 'C' },
-      stdin: 'ignore',
-      stderr: 'ignore',
-      buffer: false,
-      cancelSignal: signal,
-      forceKillAfterDelay: 200,
-      cleanup: true,
-      reject: false,
-    });
     let line = '';
-    child.stdout.on('data', (chunk: Buffer) => {
-      line += chunk.toString('latin1');
-      const lines = line.split('\n');
-      line = (lines.pop() ?? '').slice(-MAX_EVENT_LINE);
-      if (lines.some(isChange)) changed();
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
+    const end = () => resolve();
+    const shell = new Shell(EVENTS, iw, {
+      output: (text) => {
+        line += text;
+        const lines = line.split('\n');
+        line = (lines.pop() ?? '').slice(-MAX_EVENT_LINE);
+        if (lines.some(isChange)) changed();
+      },
+      outputEnded: end,
+      ended: end,
     });
-    await child;
+    signal.addEventListener('abort', end);
+    if (signal.aborted) end();
+    await ended;
+    signal.removeEventListener('abort', end);
+    await shell.kill();
     await pause(EVENT_RETRY_MS, signal);
   }
 }

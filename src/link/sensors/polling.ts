@@ -14,6 +14,8 @@ export interface PollingOptions {
   /** Something that tells of changes at once; it ends when the signal aborts. */
   readonly watch?: (changed: () => void, signal: AbortSignal) => Promise<void>;
   readonly readTimeoutMs?: number;
+  /** Ends what readings leave standing. */
+  readonly close?: () => Promise<void>;
   readonly retryMs?: readonly [first: number, longest: number];
 }
 
@@ -63,6 +65,7 @@ export class PollingSensor implements LinkSensor {
     clearTimeout(this.#timer);
     this.#end.abort();
     await Promise.all([this.#reading, this.#watching]);
+    await this.#options.close?.();
     this.#state = { kind: 'closed' };
   }
 
