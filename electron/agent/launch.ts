@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type FileHandle, mkdir, open, rename, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { plainText, SojournError } from '../../src/common/index.ts';
 import type { AgentProgram } from './program.ts';
 
@@ -31,8 +31,10 @@ export async function launchAgent(launch: Launch): Promise<{ ended: Promise<Sojo
   const log = await open(launch.log, 'a', 0o600);
   try {
     const begin = (await log.stat()).size;
-    const args = [launch.script, 'agent', '--state', launch.stateDirectory, ...launch.arguments];
-    const child = spawn(launch.node, args, {
+    const agent = [launch.script, 'agent', '--state', launch.stateDirectory, ...launch.arguments];
+    // Otherwise it would keep what Electron has open (`src/cli/alone.ts`).
+    const alone = process.platform === 'linux' ? [join(dirname(launch.script), 'alone.ts')] : [];
+    const child = spawn(launch.node, [...alone, ...agent], {
       detached: true,
       // Where the app was started may be unmounted later, as an AppImage's folder is.
       cwd: '/',
