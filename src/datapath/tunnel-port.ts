@@ -83,7 +83,10 @@ export class TunnelPort implements SwitchPort {
   readonly #owner: Switch;
   readonly #events: TunnelEvents;
   readonly #now: () => number;
-  readonly #batch = new FrameBatch((bytes) => this.#write(bytes));
+  readonly #batch = new FrameBatch((bytes) => {
+    this.#write(bytes);
+    return false;
+  });
   #share = new FairShare(0);
   #connection: Connection | undefined;
   #timer: NodeJS.Timeout | undefined;

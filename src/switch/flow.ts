@@ -3,7 +3,7 @@ import type { Action, Instruction, Match } from '../openflow/index.ts';
 import type { PathNode } from './flow-cache.ts';
 import type { MeterEntry } from './meters.ts';
 import type { Step } from './steps.ts';
-import type { Subtable } from './subtable.ts';
+import type { Place, Subtable } from './subtable.ts';
 
 export interface FlowSpec {
   readonly table: number;
@@ -61,7 +61,7 @@ export class FlowEntry implements FlowSpec {
   readonly flags: number;
   readonly subtable: Subtable;
   /** The words of the key in which its table's mask has ones. */
-  readonly words: Uint32Array;
+  readonly words: readonly number[];
   readonly hash: number;
   program: FlowProgram;
   /** False once it was removed, or replaced by another with the same match and priority. */
@@ -76,13 +76,7 @@ export class FlowEntry implements FlowSpec {
   /** Of a flow of the first table: where its packets go, as long as no flow changes. */
   path: PathNode | undefined;
 
-  constructor(
-    spec: FlowSpec,
-    subtable: Subtable,
-    place: { words: Uint32Array; hash: number },
-    program: FlowProgram,
-    now: number,
-  ) {
+  constructor(spec: FlowSpec, subtable: Subtable, place: Place, program: FlowProgram, now: number) {
     this.table = spec.table;
     this.priority = spec.priority;
     this.match = spec.match;

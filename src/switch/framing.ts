@@ -86,14 +86,20 @@ export class FrameReader {
   }
 }
 
-/** Gathers what is to be sent in one write. What was handed out is never written to again. */
+/**
+ * Gathers what is to be sent in one write. What was handed out is not written to again, unless `sink` says that it is done with it:
+ * else every arena would be garbage, and collecting that costs the more the more flows there are.
+ */
 export class FrameBatch {
   buffer = Buffer.allocUnsafeSlow(ARENA_BYTES);
   #start = 0;
   #end = 0;
-  readonly #sink: (bytes: Buffer) => void;
+  /** Something in the arena is still in use. */
+  #lent = false;
+  readonly #sink: (bytes: Buffer) => boolean;
 
-  constructor(sink: (bytes: Buffer) => void) {
+  /** @param sink takes bytes; returns whether it needs them no more. */
+  constructor(sink: (bytes: Buffer) => boolean) {
     this.#sink = sink;
   }
 
@@ -108,6 +114,7 @@ export class FrameBatch {
       this.buffer = Buffer.allocUnsafeSlow(Math.max(ARENA_BYTES, bytes));
       this.#start = 0;
       this.#end = 0;
+      this.#lent = false;
     }
     const offset = this.#end;
     this.#end += bytes;
@@ -118,7 +125,10 @@ export class FrameBatch {
     if (this.#end === this.#start) return;
     const bytes = this.buffer.subarray(this.#start, this.#end);
     this.#start = this.#end;
-    this.#sink(bytes);
+    if (!this.#sink(bytes)) this.#lent = true;
+    if (this.#lent || this.#end > this.#start) return;
+    this.#start = 0;
+    this.#end = 0;
   }
 
   /** Forgets what was not flushed. */

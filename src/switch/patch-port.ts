@@ -21,7 +21,11 @@ export class PatchPort implements SwitchPort {
   readonly mtu = 65_535;
   readonly counters = zeroCounters();
   readonly #owner: Switch;
-  readonly #batch = new FrameBatch((bytes) => this.#peer?.receive(bytes));
+  readonly #batch = new FrameBatch((bytes) => {
+    this.#peer?.receive(bytes);
+    // What comes back at once is put into the same arena.
+    return false;
+  });
   readonly #reader = new FrameReader('stream', (buffer, start, end) => {
     const hops = buffer[start] as number;
     this.#owner.receiveFrame(this, buffer, start + HOP_BYTES, end, hops);

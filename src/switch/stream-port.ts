@@ -35,7 +35,7 @@ export class StreamPort implements SwitchPort {
   connections: number;
   readonly #options: StreamPortOptions;
   readonly #share = new FairShare(MAX_QUEUED_BYTES);
-  readonly #batch = new FrameBatch((bytes) => this.#socket?.write(bytes));
+  readonly #batch = new FrameBatch((bytes) => this.#write(bytes));
   #server: Server | undefined;
   #socket: Socket | undefined;
 
@@ -107,6 +107,14 @@ export class StreamPort implements SwitchPort {
       });
     }
     await rm(this.socketPath, { force: true });
+  }
+
+  /** @returns whether the operating system has taken all of it. */
+  #write(bytes: Buffer): boolean {
+    const socket = this.#socket;
+    if (socket === undefined) return true;
+    socket.write(bytes);
+    return socket.writableLength === 0;
   }
 
   #room(socket: Socket, packet: Packet, bytes: number): boolean {

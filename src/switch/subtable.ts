@@ -24,6 +24,12 @@ export function hashWords(
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
+/** The active words of a key, and their hash. */
+export interface Place {
+  readonly words: readonly number[];
+  readonly hash: number;
+}
+
 export function activeWords(mask: Uint32Array): number[] {
   return [...mask.keys()].filter((word) => mask[word] !== 0);
 }
@@ -58,11 +64,14 @@ export class Subtable {
   }
 
   /** The active words of a key, and their hash. */
-  place(key: Uint32Array): { words: Uint32Array; hash: number } {
+  place(key: Uint32Array): Place {
     const { words, mask } = this;
-    const masked = new Uint32Array(words.length);
-    for (let i = 0; i < words.length; i++)
-      masked[i] = (key[words[i] as number] as number) & (mask[words[i] as number] as number);
+    // An array of numbers is smaller than a typed array as short as this.
+    const masked: number[] = [];
+    for (let i = 0; i < words.length; i++) {
+      const word = words[i] as number;
+      masked.push(((key[word] as number) & (mask[word] as number)) >>> 0);
+    }
     return { words: masked, hash: hashWords(key, mask, words) };
   }
 
@@ -91,7 +100,7 @@ export class Subtable {
   }
 
   /** The flow with exactly this key and priority. */
-  find(place: { words: Uint32Array; hash: number }, priority: number): FlowEntry | undefined {
+  find(place: Place, priority: number): FlowEntry | undefined {
     const slot = this.#slotOf(place);
     for (let entry = this.#entries[slot]; entry !== undefined; entry = entry.lower)
       if (entry.priority === priority) return entry;
@@ -99,7 +108,7 @@ export class Subtable {
   }
 
   /** All flows with exactly this key, by falling priority. */
-  first(place: { words: Uint32Array; hash: number }): FlowEntry | undefined {
+  first(place: Place): FlowEntry | undefined {
     return this.#entries[this.#slotOf(place)];
   }
 
@@ -157,7 +166,7 @@ export class Subtable {
   }
 
   /** The slot that has this key, or the empty one where it would be. */
-  #slotOf({ words, hash }: { words: Uint32Array; hash: number }): number {
+  #slotOf({ words, hash }: Place): number {
     const limit = this.#hashes.length - 1;
     const stride = words.length;
     for (let slot = hash & limit; ; slot = (slot + 1) & limit) {

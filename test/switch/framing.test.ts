@@ -61,9 +61,19 @@ describe('a stream that is none', () => {
 });
 
 describe('a batch', () => {
-  it('hands out all bytes in order, whatever their number', () => {
+  it.each([
+    ['needs them no more', () => true],
+    ['keeps them', () => false],
+    ['keeps some of them', (n: number) => n % 3 !== 0],
+  ])('hands out all bytes in order to a sink that %s', (_name, isDone) => {
     const out: Buffer[] = [];
-    const batch = new FrameBatch((bytes) => out.push(bytes));
+    const kept: { bytes: Buffer; copy: Buffer }[] = [];
+    const batch = new FrameBatch((bytes) => {
+      const copy = Buffer.from(bytes);
+      const done = isDone(out.push(copy));
+      if (!done) kept.push({ bytes, copy });
+      return done;
+    });
     const wanted: Buffer[] = [];
     for (let i = 0; i < 1000; i++) {
       const piece = Buffer.alloc(1 + ((i * 7919) % 3000), i);
@@ -74,6 +84,7 @@ describe('a batch', () => {
     }
     batch.flush();
     expect(Buffer.concat(out).equals(Buffer.concat(wanted))).toBe(true);
+    for (const { bytes, copy } of kept) expect(bytes.equals(copy)).toBe(true);
   });
 });
 

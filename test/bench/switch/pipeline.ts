@@ -19,7 +19,7 @@ class BatchPort implements SwitchPort {
   readonly number: number;
   readonly mtu = 65_535;
   readonly counters = zeroCounters();
-  readonly #batch = new FrameBatch(() => {});
+  readonly #batch = new FrameBatch(() => true);
 
   constructor(number: number) {
     this.number = number;
