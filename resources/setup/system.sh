@@ -29,6 +29,7 @@ xz                 | demo | xz-utils               | xz                   | xz
 busybox            | test | busybox-static         | busybox              | busybox
 pgrep              | test | procps                 | procps-ng            | procps-ng
 script             | test | bsdutils               | util-linux-script    | util-linux
+chromium           | test | chromium               | chromium             | chromium
 ovs-vswitchd       | test | openvswitch-switch     | openvswitch          | openvswitch
 os-ken             | bench | python3-os-ken        | python3-os-ken       | python-os-ken
 virsh              | bench | libvirt-clients       | libvirt-client       | libvirt

@@ -18,7 +18,10 @@ declare global {
 }
 
 const bridge = window.sojourn;
-const app = new App(bridge ?? new BrowserTransport(), bridge?.shell ?? {});
+const app = new App(
+  bridge ?? new BrowserTransport(),
+  bridge === undefined ? undefined : (bridge.shell ?? {}),
+);
 const root = document.getElementById('root');
 if (root === null) throw new Error('the page has no root');
 const show = () =>

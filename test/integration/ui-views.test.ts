@@ -5,7 +5,15 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SojournError } from '../../src/common/index.ts';
 import { buildUi } from '../../src/ui/build.ts';
-import { expectAccessible, expectFits, launchBrowser, openWindow, seen } from '../ui/browser.ts';
+import {
+  expectAccessible,
+  expectFits,
+  goTo,
+  launchBrowser,
+  openWindow,
+  seen,
+  wasHacked,
+} from '../ui/browser.ts';
 import {
   everyGuest,
   everyStatus,
@@ -53,9 +61,7 @@ afterAll(async () => {
 });
 
 async function show(page: Page, view: string): Promise<void> {
-  await page.evaluate((hash) => {
-    location.hash = hash;
-  }, `#/${view}`);
+  await goTo(page, `#/${view}`);
   await page.waitForSelector('main h1');
   await page.waitForFunction(() => document.querySelector('.loading') === null);
 }
@@ -78,7 +84,7 @@ describe.each(looks)('$name', ({ width, colorScheme, locale }) => {
       await expectAccessible(page, view);
       await expectFits(page, view);
     }
-    expect(await page.evaluate(() => 'hacked' in window)).toBe(false);
+    expect(await wasHacked(page)).toBe(false);
     expect(await page.locator('img').count()).toBe(0);
     expect(complaints).toEqual([]);
     await page.context().close();
@@ -311,7 +317,7 @@ describe('in the browser', () => {
       ...{ fetch: 'refused', image: 'refused', socket: 'refused', script: 'refused' },
       ...{ markup: 'refused', inline: 'refused', files: 'refused', cookie: 'refused' },
     });
-    expect(await page.evaluate(() => 'hacked' in window)).toBe(false);
+    expect(await wasHacked(page)).toBe(false);
     expect(page.url()).not.toContain(url);
     outside.closeAllConnections();
     outside.close();
@@ -320,17 +326,16 @@ describe('in the browser', () => {
   });
 
   test('an agent that went away is told, what was known stays, and it is found again', async () => {
-    const directory = await buildUi();
-    const lost = await startFakeWorld(directory, everyStatus());
-    const { page: other } = await openWindow(browser, await lost.link());
+    const { page: other } = await openWindow(browser, await world.link());
     await other.waitForSelector('[data-guest]');
-    await lost.agent.server.close();
+    const comeBack = await world.leave();
     const alert = other.locator('main > [role=alert]');
     await alert.waitFor();
     expect(await seen(alert)).toMatch(/No connection to the agent\s+The agent does not answer/);
     expect(await other.locator('[data-guest]').count()).toBe(everyGuest().length);
     await expectAccessible(other, 'lost');
-    await lost.close();
+    await comeBack();
+    await alert.waitFor({ state: 'detached' });
     await other.context().close();
   });
 });

@@ -84,7 +84,7 @@ export function seen(what: Locator): Promise<string> {
 
 /** No serious or critical finding of axe-core in what the page shows now. */
 export async function expectAccessible(page: Page, what: string): Promise<void> {
-  const isThere = await page.evaluate(() => 'axe' in globalThis);
+  const isThere = await page.evaluate('"axe" in globalThis');
   // Through the debugger, as the page's policy would not take it from the page.
   if (!isThere) await page.evaluate(axe.source);
   const results = (await page.evaluate('axe.run({ resultTypes: ["violations"] })')) as AxeResults;
@@ -98,11 +98,19 @@ export async function expectAccessible(page: Page, what: string): Promise<void> 
   expect(found, what).toEqual([]);
 }
 
+/** Follows a link within the window, as its menu does. */
+export async function goTo(page: Page, hash: string): Promise<void> {
+  await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
+}
+
+/** Whether a text of somebody else's became code. */
+export async function wasHacked(page: Page): Promise<boolean> {
+  return (await page.evaluate('"hacked" in window')) === true;
+}
+
 /** Nothing reaches beyond the right edge. */
 export async function expectFits(page: Page, what: string): Promise<void> {
-  const { inner, outer } = await page.evaluate(() => ({
-    inner: document.documentElement.scrollWidth,
-    outer: window.innerWidth,
-  }));
-  expect(inner, what).toBeLessThanOrEqual(outer);
+  const inner = await page.evaluate('document.documentElement.scrollWidth');
+  const outer = await page.evaluate('window.innerWidth');
+  expect(Number(inner), what).toBeLessThanOrEqual(Number(outer));
 }

@@ -2,11 +2,18 @@
 import { EventEmitter, on } from 'node:events';
 import { pino } from 'pino';
 import { WebServer } from '../../src/agent/web/index.ts';
-import type { GuestState, GuestView, Handlers, Status } from '../../src/api/index.ts';
+import {
+  ApiServer,
+  type GuestState,
+  type GuestView,
+  type Handlers,
+  type Status,
+} from '../../src/api/index.ts';
 import {
   cloud,
   type DoubleAgent,
   fakeGuest,
+  fakeHandlers,
   fakeInfo,
   fakePlace,
   fakeProgress,
@@ -131,6 +138,8 @@ export interface FakeWorld {
   link(): Promise<string>;
   /** Tells all windows a new status. */
   tell(status: Status): void;
+  /** Ends the agent, but for what serves the page; the result starts it again. */
+  leave(): Promise<() => Promise<void>>;
   close(): Promise<void>;
 }
 
@@ -142,7 +151,7 @@ export async function startFakeWorld(
 ): Promise<FakeWorld> {
   const changes = new EventEmitter();
   let status = first;
-  const agent = await startDouble({
+  const all: Partial<Handlers> = {
     'status.watch': async (_input, { emit, signal }) => {
       emit(status);
       try {
@@ -198,7 +207,9 @@ export async function startFakeWorld(
       },
     ],
     ...handlers,
-  });
+  };
+  const agent = await startDouble(all);
+  let server = agent.server;
   const log = pino({ level: 'silent' });
   const web = new WebServer({ socketPath: agent.socketPath, log, directory });
   return {
@@ -209,8 +220,16 @@ export async function startFakeWorld(
       status = next;
       changes.emit('change');
     },
+    leave: async () => {
+      await server.close();
+      return async () => {
+        const { socketPath: path } = agent;
+        server = await ApiServer.listen({ path, version: '0', handlers: fakeHandlers(all) });
+      };
+    },
     close: async () => {
       await web.close();
+      await server.close();
       await agent.stop();
     },
   };

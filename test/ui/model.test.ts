@@ -7,6 +7,7 @@ import {
   formatBytes,
   formatDuration,
   formatFingerprint,
+  sentences,
 } from '../../src/ui/model/format.ts';
 import { MAX_SAMPLES, noHistory, readLink, sampled } from '../../src/ui/model/link.ts';
 import { pressing, problemsOf, problemsOfChecks } from '../../src/ui/model/problems.ts';
@@ -260,6 +261,13 @@ describe('formats', () => {
     expect(formatDuration(410, 'ja', true)).toMatch(/0\.4 ?秒/);
   });
 
+  test('texts become sentences once', () => {
+    expect(sentences('Nothing answers', 'Try "sojourn1."')).toBe(
+      'Nothing answers. Try "sojourn1.".',
+    );
+    expect(sentences('It begins with sojourn1.', undefined, null)).toBe('It begins with sojourn1.');
+  });
+
   test('rates and fingerprints', () => {
     expect(formatBitRate(20_000_000, 'en')).toBe('20.0 Mbit/s');
     expect(formatFingerprint('3f2b8c1e')).toBe('3f2b 8c1e');
@@ -284,8 +292,12 @@ describe('routes', () => {
     ['', { view: 'dashboard' }],
     ['#/', { view: 'dashboard' }],
     ['#/places', { view: 'places' }],
-    ['#/guest/3f2b', { view: 'guest', guestId: '3f2b' }],
+    ['#/guest/3f2b', { view: 'guest', guest: '3f2b' }],
     ['#/guest', { view: 'dashboard' }],
+    ['#/guest/dev%20desk', { view: 'guest', guest: 'dev desk' }],
+    ['#/guest/%', { view: 'guest', guest: '%' }],
+    ['#/places/pair/sojourn1.abc', { view: 'pair', invite: 'sojourn1.abc' }],
+    ['#/places/pair', { view: 'places' }],
     ['#/__proto__', { view: 'dashboard' }],
     ['#token=abc', { view: 'dashboard' }],
   ] as const)('%s', (hash, route) => expect(routeOf(hash)).toEqual(route));
@@ -293,6 +305,10 @@ describe('routes', () => {
   test('a way there is a way back', () => {
     for (const view of ['dashboard', 'settings'] as const)
       expect(routeOf(hrefOf({ view }))).toEqual({ view });
-    expect(routeOf(hrefOf({ view: 'guest', guestId: 'x' }))).toMatchObject({ guestId: 'x' });
+    for (const route of [
+      { view: 'guest', guest: 'a/b' },
+      { view: 'pair', invite: 'sojourn1.a/b' },
+    ] as const)
+      expect(routeOf(hrefOf(route))).toEqual(route);
   });
 });

@@ -59,6 +59,13 @@ export function formatDuration(ms: number, language: string, asSeconds = false):
   return pair(hours, 24, 'day', 'hour');
 }
 
+/** Messages and remedies come without full stops, but for those that end in something that has one. */
+export function sentences(...parts: readonly (string | null | undefined)[]): string {
+  return parts
+    .flatMap((part) => (part == null ? [] : [part.endsWith('.') ? part : `${part}.`]))
+    .join(' ');
+}
+
 /** A moment, as far away as it needs: the time today, else date and time. */
 export function formatTime(iso: string, language: string, nowMs: number): string {
   const then = new Date(iso);

@@ -2,6 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useId, useRef } from 'preact/hooks';
 import type { WireError } from '../../api/schema.ts';
 import type { Messages } from '../messages/index.ts';
+import { sentences } from '../model/format.ts';
 import { useMessages } from '../state/context.ts';
 import { Icon, type IconName } from './icon.tsx';
 
@@ -76,9 +77,7 @@ export function Failure({
       <Icon name="problem" />
       <div class="grow">
         <strong>{errors[error.kind]}</strong>
-        <p lang={foreign ? 'en' : undefined}>
-          {message}.{remedy === undefined ? '' : ` ${remedy}.`}
-        </p>
+        <p lang={foreign ? 'en' : undefined}>{sentences(message, remedy)}</p>
         <div class="row">
           {onAgain !== undefined && <Button onClick={onAgain}>{common.again}</Button>}
           {onDismiss !== undefined && (

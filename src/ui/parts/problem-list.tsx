@@ -1,3 +1,4 @@
+import { sentences } from '../model/format.ts';
 import type { Problem } from '../model/problems.ts';
 import { useFormats, useMessages } from '../state/context.ts';
 import { Icon } from './icon.tsx';
@@ -24,11 +25,11 @@ export function ProblemList({
             <p>
               <span class={compact ? 'visually-hidden' : 'tag'}>{texts.severities[severity]}</span>{' '}
               {!compact && guest !== null && <strong class="name">{guest.name} </strong>}
-              <span lang="en">{text}.</span>
+              <span lang="en">{sentences(text)}</span>
             </p>
             {remedy !== null && (
               <p class="muted">
-                {texts.todo} <span lang="en">{remedy}.</span>
+                {texts.todo} <span lang="en">{sentences(remedy)}</span>
               </p>
             )}
             {!compact && since !== null && (

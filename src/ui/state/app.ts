@@ -36,6 +36,8 @@ export type Doing = 'handoff' | 'arm' | 'disarm' | 'start' | 'stop' | 'cancel' |
 export class App {
   readonly transport: AgentTransport;
   readonly shell: DesktopShell;
+  /** The desktop shell lets no page write files. */
+  readonly canDownload: boolean;
   readonly connection = signal<Connection>({ kind: 'connecting' });
   readonly status = signal<Status | null>(null);
   readonly handoffs = signal<HandoffLog>([]);
@@ -55,9 +57,11 @@ export class App {
   });
   readonly pressingProblems = computed(() => pressing(this.problems.value));
 
-  constructor(transport: AgentTransport, shell: DesktopShell) {
+  /** Without a shell, in a browser. */
+  constructor(transport: AgentTransport, shell: DesktopShell | undefined) {
     this.transport = transport;
-    this.shell = shell;
+    this.shell = shell ?? {};
+    this.canDownload = shell === undefined;
     applyPreferences(this.preferences.value);
     addEventListener('hashchange', () => {
       this.route.value = routeOf(location.hash);

@@ -1,4 +1,5 @@
 import type { GuestView, PlaceView, Status } from '../../api/schema.ts';
+import { sentences } from '../model/format.ts';
 import { safetyOf } from '../model/safety.ts';
 import { Empty } from '../parts/basics.tsx';
 import { Icon } from '../parts/icon.tsx';
@@ -57,7 +58,7 @@ function GuestCard({
         <h2 class="name">{guest.name}</h2>
         <a
           class="button quiet"
-          href={hrefOf({ view: 'guest', guestId: guest.id })}
+          href={hrefOf({ view: 'guest', guest: guest.id })}
           aria-label={dashboard.openDetails(guest.name)}
         >
           {common.details}
@@ -87,12 +88,12 @@ export function GuestGlance({ guest }: { readonly guest: GuestView }) {
         <p class="safety">{safetyText(safety, messages, formats)}</p>
         {why && safety.reason !== null && (
           <p class="muted" lang="en">
-            {safety.reason}.{safety.remedy === null ? '' : ` ${safety.remedy}.`}
+            {sentences(safety.reason, safety.remedy)}
           </p>
         )}
         {safety.kind === 'armed' && safety.hindrance !== null && (
           <p class="muted" lang="en">
-            {safety.hindrance}.
+            {sentences(safety.hindrance)}
           </p>
         )}
       </div>

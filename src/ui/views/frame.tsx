@@ -1,6 +1,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import type { Status } from '../../api/schema.ts';
 import type { Messages } from '../messages/index.ts';
+import { sentences } from '../model/format.ts';
 import { Failure, failureText, Loading } from '../parts/basics.tsx';
 import { Icon } from '../parts/icon.tsx';
 import { useApp, useMessages } from '../state/context.ts';
@@ -24,6 +25,9 @@ const menu: readonly ViewName[] = [
   'problems',
   'settings',
 ];
+
+/** Under which of them the other views are. */
+const parents: Partial<Record<Route['view'], ViewName>> = { guest: 'dashboard', pair: 'places' };
 
 /** The frame around every view: where one is, where one can go, and whether the agent answers. */
 export function Frame() {
@@ -60,9 +64,7 @@ export function Frame() {
                 <a
                   href={hrefOf({ view })}
                   aria-current={
-                    route.view === view || (view === 'dashboard' && route.view === 'guest')
-                      ? 'page'
-                      : undefined
+                    route.view === view || parents[route.view] === view ? 'page' : undefined
                   }
                 >
                   <Icon name={view} />
@@ -101,11 +103,13 @@ function View({ route, status }: { readonly route: Route; readonly status: Statu
     case 'dashboard':
       return <Dashboard status={status} />;
     case 'guest':
-      return <Guest guestId={route.guestId} status={status} />;
+      return <Guest reference={route.guest} status={status} />;
     case 'handoffs':
       return <Handoffs />;
     case 'places':
       return <Places status={status} />;
+    case 'pair':
+      return <Places key={route.invite} status={status} invite={route.invite} />;
     case 'link':
       return <Link />;
     case 'rules':
@@ -133,9 +137,7 @@ function LostConnection({ isStale }: { readonly isStale: boolean }) {
       <Icon name="problem" />
       <div class="grow">
         <strong>{texts.lost}</strong>
-        <p lang={foreign ? 'en' : undefined}>
-          {message}.{remedy === undefined ? '' : ` ${remedy}.`}
-        </p>
+        <p lang={foreign ? 'en' : undefined}>{sentences(message, remedy)}</p>
         <p class="muted">
           {texts.lostHelp} {isStale ? texts.stale : ''}
         </p>
@@ -145,6 +147,10 @@ function LostConnection({ isStale }: { readonly isStale: boolean }) {
 }
 
 function titleOf(route: Route, status: Status | null, nav: Messages['nav']): string {
+  if (route.view === 'pair') return nav.places;
   if (route.view !== 'guest') return nav[route.view];
-  return status?.guests.find(({ id }) => id === route.guestId)?.name ?? nav.dashboard;
+  const { guest } = route;
+  return (
+    status?.guests.find(({ id, name }) => id === guest || name === guest)?.name ?? nav.dashboard
+  );
 }

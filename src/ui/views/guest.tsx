@@ -9,10 +9,17 @@ import { GuestActions } from './guest-actions.tsx';
 import { LiveHandoff } from './handoff-timeline.tsx';
 
 /** All about one guest. */
-export function Guest({ guestId, status }: { readonly guestId: string; readonly status: Status }) {
+export function Guest({
+  reference,
+  status,
+}: {
+  /** Id or name. */
+  readonly reference: string;
+  readonly status: Status;
+}) {
   const app = useApp();
   const { guest: texts, nav } = useMessages();
-  const guest = status.guests.find(({ id }) => id === guestId);
+  const guest = status.guests.find(({ id, name }) => id === reference || name === reference);
   if (guest === undefined)
     return (
       <Empty icon="dashboard" title={texts.gone} help="">

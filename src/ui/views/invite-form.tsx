@@ -84,6 +84,7 @@ export function InviteForm() {
 }
 
 function MadeInvite({ made }: { readonly made: CallOutput<'place.invite'> }) {
+  const app = useApp();
   const { invite: texts } = useMessages();
   const { time } = useFormats();
   const save = () => {
@@ -103,7 +104,7 @@ function MadeInvite({ made }: { readonly made: CallOutput<'place.invite'> }) {
       </Field>
       <div class="row">
         <CopyButton text={made.invite} />
-        <Button onClick={save}>{texts.save}</Button>
+        {app.canDownload && <Button onClick={save}>{texts.save}</Button>}
       </div>
     </>
   );

@@ -9,10 +9,10 @@ import { useApp, useMessages } from '../state/context.ts';
 const SUBJECT = 'pair';
 
 /** Pairing with a site by the invite that it made: typed, from a file, or from a picture of its QR code. */
-export function PairForm({ onPaired }: { readonly onPaired?: () => void }) {
+export function PairForm({ given = '' }: { readonly given?: string | undefined }) {
   const app = useApp();
   const { pair: texts, common } = useMessages();
-  const [invite, setInvite] = useState('');
+  const [invite, setInvite] = useState(given);
   const [name, setName] = useState('');
   const [wasRead, setWasRead] = useState(false);
   const [paired, setPaired] = useState<PlaceView>();
@@ -38,7 +38,6 @@ export function PairForm({ onPaired }: { readonly onPaired?: () => void }) {
     if (place === undefined) return;
     setPaired(place);
     setInvite('');
-    onPaired?.();
   };
 
   if (paired !== undefined)

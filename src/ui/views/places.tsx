@@ -3,17 +3,31 @@ import type { PlaceView, Status } from '../../api/schema.ts';
 import { formatFingerprint } from '../model/format.ts';
 import { Button, Dialog, Empty, Facts, Failure } from '../parts/basics.tsx';
 import { useApp, useFormats, useMessages } from '../state/context.ts';
+import { hrefOf } from '../state/route.ts';
 import { Confirm } from './guest-dialogs.tsx';
 import { InviteForm } from './invite-form.tsx';
 import { PairForm } from './pair-form.tsx';
 
 /** Who this place trusts, as whom it knows them, and the way to end that. */
-export function Places({ status }: { readonly status: Status }) {
+export function Places({
+  status,
+  invite: given,
+}: {
+  readonly status: Status;
+  /** Somebody followed a link with it. */
+  readonly invite?: string;
+}) {
   const { places: texts, pair, invite, common } = useMessages();
-  const [open, setOpen] = useState<'pair' | 'invite'>();
+  const [open, setOpen] = useState<'pair' | 'invite' | undefined>(
+    given === undefined ? undefined : 'pair',
+  );
   const isSite = status.agent.profile === 'site';
   const others = status.places.filter(({ self }) => !self);
-  const close = () => setOpen(undefined);
+  const close = () => {
+    setOpen(undefined);
+    // The invite leaves the address, so that going back does not offer it again.
+    if (given !== undefined) location.replace(hrefOf({ view: 'places' }));
+  };
   const actions = (
     <>
       {isSite && (
@@ -48,7 +62,7 @@ export function Places({ status }: { readonly status: Status }) {
       </ul>
       {open === 'pair' && (
         <Dialog title={pair.title} onClose={close}>
-          <PairForm />
+          <PairForm given={given} />
           <div class="row end">
             <Button onClick={close}>{common.close}</Button>
           </div>

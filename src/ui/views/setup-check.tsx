@@ -1,4 +1,5 @@
 import type { CheckView } from '../../api/schema.ts';
+import { sentences } from '../model/format.ts';
 import { Button, Callout, Failure, Loading } from '../parts/basics.tsx';
 import { Icon } from '../parts/icon.tsx';
 import { useMessages } from '../state/context.ts';
@@ -24,11 +25,12 @@ export function CheckStep() {
             <Icon name={icons[status]} />
             <div class="grow">
               <p>
-                <span class="tag">{texts.checks[status]}</span> <span lang="en">{text}.</span>
+                <span class="tag">{texts.checks[status]}</span>{' '}
+                <span lang="en">{sentences(text)}</span>
               </p>
               {remedy !== undefined && (
                 <p class="muted" lang="en">
-                  {remedy}.
+                  {sentences(remedy)}
                 </p>
               )}
             </div>
