@@ -27,6 +27,7 @@ import {
   pageSession,
   type Route,
   servePage,
+  showWindowMenu,
 } from './window/index.ts';
 import { type Language, languageOf, type Words, wordsOf } from './words/index.ts';
 
@@ -55,6 +56,8 @@ export class Desktop {
   #startAtLogin: boolean;
   #memory = noMemory;
   #estimates = new Map<string, number>();
+  /** What the window's menu was made of. */
+  #windowMenu = '';
   #grace: NodeJS.Timeout | undefined;
   /** The version of another agent that was asked about. */
   #asked: string | undefined;
@@ -91,7 +94,7 @@ export class Desktop {
     const settings = await SettingsFile.read(appPaths().settings);
     const desktop = new Desktop(settings, await startsAtLogin(), options);
     servePage(pageSession(), desktop.#paths.page);
-    guardSession(pageSession(), options.refused);
+    await guardSession(pageSession(), options.refused);
     await desktop.#begin(options);
     return desktop;
   }
@@ -184,7 +187,10 @@ export class Desktop {
   #refresh(): void {
     const description = this.#describe();
     this.#tray?.show(description);
-    this.#window.setMenu(nativeItems(description.menu, (action) => this.#perform(action)));
+    const menu = JSON.stringify(description.menu);
+    if (menu === this.#windowMenu) return;
+    this.#windowMenu = menu;
+    showWindowMenu(nativeItems(description.menu, (action) => this.#perform(action)));
   }
 
   #perform(action: Action): void {

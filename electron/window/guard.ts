@@ -28,13 +28,20 @@ function guard(contents: WebContents, refused: (what: string) => void): void {
     event.preventDefault();
     refused('a web view');
   });
+  // What the content security policy does not know.
+  contents.setWebRTCIPHandlingPolicy('disable_non_proxied_udp');
   contents.setWindowOpenHandler(({ url }) => {
     refused(`a window with ${url}`);
     return { action: 'deny' };
   });
 }
 
-export function guardSession(target: Session, refused: (what: string) => void): void {
+export async function guardSession(
+  target: Session,
+  refused: (what: string) => void,
+): Promise<void> {
+  // Nothing listens there: whatever gets past the policy and the filter below ends nowhere, loopback included.
+  await target.setProxy({ proxyRules: 'socks5://127.0.0.1:1', proxyBypassRules: '<-loopback>' });
   target.setPermissionRequestHandler((contents, permission, decide) => {
     const granted = GRANTED.has(permission) && isOurs(contents?.getURL());
     if (!granted) refused(`the permission ${permission}`);

@@ -1,5 +1,6 @@
 /** The window, its page, and what the page may not do. */
 export { guardContents, guardSession, pageSession } from './guard.ts';
+export { showWindowMenu } from './menu.ts';
 export { registerPageScheme, servePage } from './page.ts';
 export { PAGE_ORIGIN } from './page-files.ts';
 export type { Route } from './routes.ts';

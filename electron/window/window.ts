@@ -1,5 +1,5 @@
 /** The app's one window: made when it is wanted, kept while it is hidden. */
-import { BrowserWindow, Menu, type MenuItemConstructorOptions, nativeTheme } from 'electron';
+import { BrowserWindow, nativeTheme } from 'electron';
 import { pageSession } from './guard.ts';
 import { PAGE_ORIGIN } from './page-files.ts';
 import { fragmentOf, type Route } from './routes.ts';
@@ -42,12 +42,6 @@ export class MainWindow {
     if (window.isMinimized()) window.restore();
     window.show();
     window.focus();
-  }
-
-  /** The same menu as the tray's, for where no tray is shown. */
-  setMenu(items: MenuItemConstructorOptions[]): void {
-    if (process.platform === 'darwin') return;
-    this.#window?.setMenu(Menu.buildFromTemplate([{ label: 'Sojourn', submenu: items }]));
   }
 
   /** From now on closing is closing. */
