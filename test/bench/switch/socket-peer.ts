@@ -6,7 +6,8 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { address, chunkOf } from './traffic.ts';
 
-const WARM_UP_MS = 700;
+/** Until a hundred thousand flows have been met once. */
+const WARM_UP_MS = 2_500;
 const [role = '', path = '', frameBytes = '', last = ''] = process.argv.slice(2);
 const bytes = Number(frameBytes);
 const socket = connect(path);
