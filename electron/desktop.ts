@@ -15,6 +15,7 @@ import {
   describeTray,
   nativeItems,
   type Panel,
+  type ShownEstimate,
   sentenceLabel,
   steadyEstimate,
   TrayIcon,
@@ -55,7 +56,7 @@ export class Desktop {
   #tray: TrayIcon | undefined;
   #startAtLogin: boolean;
   #memory = noMemory;
-  #estimates = new Map<string, number>();
+  #estimates = new Map<string, ShownEstimate>();
   /** What the window's menu was made of. */
   #windowMenu = '';
   #grace: NodeJS.Timeout | undefined;
@@ -157,8 +158,9 @@ export class Desktop {
     const status = state.kind === 'connected' ? state.status : undefined;
     this.#estimates = new Map(
       (status?.guests ?? []).flatMap(({ id, standby }) => {
-        const ms = steadyEstimate(this.#estimates.get(id), standby?.estimateMs ?? null);
-        return ms === undefined ? [] : [[id, ms]];
+        const shown = this.#estimates.get(id);
+        const next = steadyEstimate(shown, standby?.estimateMs ?? null, performance.now());
+        return next === undefined ? [] : [[id, next]];
       }),
     );
     this.#host.agentChanged(status);
@@ -179,7 +181,7 @@ export class Desktop {
       language: this.#language,
       startAtLogin: this.#startAtLogin,
       notifications: this.#settings.current.notifications,
-      estimates: this.#estimates,
+      estimates: new Map([...this.#estimates].map(([id, { ms }]) => [id, ms])),
       receiving: undefined,
     });
   }

@@ -3,18 +3,35 @@
  * while it is open closes.
  */
 
-/** Shown time and new time may differ by this factor before the new one is shown. */
-const TOLERANCE = 1.3;
-/** Below this a difference does not matter to anybody, ms. */
-const INDISTINCT_MS = 150;
+export interface ShownEstimate {
+  readonly ms: number;
+  /** Since when it is shown. */
+  readonly sinceMs: number;
+}
 
-/** The estimate to show, given the one that is shown, ms. */
-export function steadyEstimate(shown: number | undefined, now: number | null): number | undefined {
-  if (now === null) return undefined;
-  if (shown === undefined || Math.abs(now - shown) > INDISTINCT_MS) {
-    if (shown === undefined || now > shown * TOLERANCE || shown > now * TOLERANCE) return now;
-  }
-  return shown;
+/** A new time is shown when it differs by this factor, */
+const TOLERANCE = 1.3;
+/** and by this much, ms, */
+const INDISTINCT_MS = 150;
+/** and the old one has been shown this long, ms; */
+const SHOWN_MS = 15_000;
+/** or at once when it is this much worse. */
+const ALARMING = 3;
+
+/** The estimate to show, given the one that is shown; undefined when nothing honest can be said. */
+export function steadyEstimate(
+  shown: ShownEstimate | undefined,
+  ms: number | null,
+  nowMs: number,
+): ShownEstimate | undefined {
+  if (ms === null) return undefined;
+  const fresh = { ms, sinceMs: nowMs };
+  if (shown === undefined) return fresh;
+  const differs =
+    Math.abs(ms - shown.ms) > INDISTINCT_MS &&
+    (ms > shown.ms * TOLERANCE || shown.ms > ms * TOLERANCE);
+  if (!differs) return shown;
+  return nowMs - shown.sinceMs >= SHOWN_MS || ms > shown.ms * ALARMING ? fresh : shown;
 }
 
 /** In steps of ten, since a fill takes minutes. */

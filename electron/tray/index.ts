@@ -1,6 +1,6 @@
 /** The tray: a pure description of it, and the icon that shows one. */
 export { describeTray, type ReceivingDevice, type TrayInput } from './describe.ts';
-export { steadyEstimate } from './figures.ts';
+export { type ShownEstimate, steadyEstimate } from './figures.ts';
 export { nameLabel, sentenceLabel } from './label.ts';
 export { nativeItems } from './native.ts';
 export { type Panel, watchPanel } from './panel.ts';

@@ -120,13 +120,17 @@ export class TrayItem {
     return lines.find((line) => pattern.test(line)) ?? '';
   }
 
-  /** How often the menu has changed from now on. */
-  async countChanges(): Promise<() => number> {
-    let changes = 0;
+  /** What the menu says at every change of the menu from now on. */
+  async followChanges(): Promise<readonly string[]> {
+    const changes: string[] = [];
     await this.#bus.onSignal(await this.#menuTarget(), 'LayoutUpdated', () => {
-      changes += 1;
+      const note = (text: string) => changes.push(text);
+      this.lines().then(
+        (lines) => note(lines.join('\n')),
+        () => note('(gone)'),
+      );
     });
-    return () => changes;
+    return changes;
   }
 
   async #menuTarget(): Promise<Target> {

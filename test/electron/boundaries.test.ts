@@ -142,15 +142,18 @@ describe('deep links', () => {
 });
 
 describe('figures that do not jump', () => {
-  test.each<[string, number | undefined, number | null, number | undefined]>([
-    ['the first', undefined, 400, 400],
-    ['a little more', 400, 480, 400],
-    ['much more', 400, 900, 900],
-    ['much less', 4000, 2000, 2000],
-    ['a small difference of a long time', 10_000, 11_000, 10_000],
-    ['nothing honest any more', 400, null, undefined],
-  ])('%s', (_name, before, now, shown) => {
-    expect(steadyEstimate(before, now)).toBe(shown);
+  test.each<[string, number | undefined, number | null, number, number | undefined]>([
+    ['the first', undefined, 400, 0, 400],
+    ['a little more', 400, 480, 60_000, 400],
+    ['much more, soon after', 400, 900, 5_000, 400],
+    ['much more', 400, 900, 15_000, 900],
+    ['so much more that it cannot wait', 400, 1300, 1_000, 1300],
+    ['much less', 4000, 2000, 15_000, 2000],
+    ['a small difference of a long time', 10_000, 11_000, 60_000, 10_000],
+    ['nothing honest any more', 400, null, 0, undefined],
+  ])('%s', (_name, before, now, afterMs, shown) => {
+    const was = before === undefined ? undefined : { ms: before, sinceMs: 0 };
+    expect(steadyEstimate(was, now, afterMs)?.ms).toBe(shown);
   });
   test('percents come in tens, round trips in words', () => {
     expect([coarsePercent(null), coarsePercent(9), coarsePercent(99)]).toEqual([null, 0, 90]);
