@@ -1,5 +1,6 @@
 /** Both ends of a `handoff.disk` channel: journal -> zstd -> channel, and channel -> zstd -> NBD in order. */
 import { pipeline } from 'node:stream/promises';
+import { SojournError } from '../common/index.ts';
 import { ByteReader } from './byte-reader.ts';
 import { Coalesce } from './coalesce.ts';
 import type { DiskJournal } from './disk-journal.ts';
@@ -10,7 +11,7 @@ import {
   readOperation,
 } from './disk-operation.ts';
 import { drainedOrClosed } from './drained.ts';
-import type { NbdClient } from './nbd/index.ts';
+import { type NbdClient, NbdErrno, NbdRequestError } from './nbd/index.ts';
 import type { ChannelPort } from './ports.ts';
 import { zstdReader, zstdWriter } from './zstd-stream.ts';
 
@@ -79,7 +80,8 @@ export class DiskShipper {
 
 /**
  * Applies what comes, in the order in which it came wherever ranges overlap. Resolves after the end marker, when all is
- * applied and flushed. Rejects when the stream, the peer or the disk fails. The client stays open.
+ * applied and flushed. Rejects when the stream, the peer or the disk fails, with `destination-disk-full` when the disk has no
+ * room left. The client stays open.
  */
 export async function applyDisk(channel: ChannelPort, disk: NbdClient): Promise<void> {
   const zstd = zstdReader();
@@ -99,9 +101,23 @@ export async function applyDisk(channel: ChannelPort, disk: NbdClient): Promise<
     channel.end();
     await piped;
   } catch (error) {
-    channel.destroy(error instanceof Error ? error : new Error(String(error)));
-    throw error;
+    const why = problemOf(error);
+    channel.destroy(why);
+    throw why;
   }
+}
+
+/** A used-up quota is this error, too: NBD has no other. The source's user reads it. */
+function problemOf(error: unknown): Error {
+  if (error instanceof NbdRequestError && error.errno === NbdErrno.ENOSPC)
+    return new SojournError({
+      kind: 'requirement',
+      code: 'destination-disk-full',
+      message: 'The other place has no room left for what the guest writes to its disk',
+      remedy: 'Make room there, in memory or on disk, wherever changes of guests are kept',
+      cause: error,
+    });
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 interface Applying {

@@ -14,7 +14,13 @@ import {
   readOperation,
 } from '../../src/handoff/disk-operation.ts';
 import { applyDisk, DiskShipper } from '../../src/handoff/disk-stream.ts';
-import { type NbdBackend, NbdClient, NbdServer } from '../../src/handoff/nbd/index.ts';
+import {
+  type NbdBackend,
+  NbdClient,
+  NbdErrno,
+  NbdRequestError,
+  NbdServer,
+} from '../../src/handoff/nbd/index.ts';
 import type { ChannelPort } from '../../src/handoff/ports.ts';
 import { ReturnPathHold } from '../../src/handoff/return-path.ts';
 import { Loopback } from './loopback.ts';
@@ -136,7 +142,9 @@ describe('the journal', () => {
 });
 
 describe('a disk stream', () => {
-  async function target(): Promise<{ client: NbdClient; content: Buffer; flushes: () => number }> {
+  async function target(
+    onWrite: () => void = () => undefined,
+  ): Promise<{ client: NbdClient; content: Buffer; flushes: () => number }> {
     const directory = await mkdtemp(join(tmpdir(), 'ds-'));
     const content = Buffer.alloc(SIZE, 0xcc);
     let flushes = 0;
@@ -145,6 +153,7 @@ describe('a disk stream', () => {
       size: SIZE,
       write: async (offset, bytes) => {
         await delay(0);
+        onWrite();
         bytes.copy(content, offset);
       },
       writeZeroes: (offset, length) => void content.fill(0, offset, offset + length),
@@ -201,6 +210,20 @@ describe('a disk stream', () => {
       { numRuns: 15 },
     );
   }, 30_000);
+
+  test('tells the source that the target has no room left', async () => {
+    const [near, far] = await channels();
+    const { client } = await target(() => {
+      throw new NbdRequestError('a write', NbdErrno.ENOSPC);
+    });
+    const journal = new DiskJournal(SIZE);
+    const shipper = new DiskShipper(journal, near);
+    const applied = applyDisk(far, client);
+    journal.write(0, Buffer.from('x'));
+    journal.end();
+    await expect(applied).rejects.toMatchObject({ code: 'destination-disk-full' });
+    await expect(shipper.finished).rejects.toThrow('no room left');
+  });
 
   test('that is reset fails at both ends, and the journal takes no more takers', async () => {
     const [near, far] = await channels();
