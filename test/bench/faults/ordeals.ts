@@ -35,6 +35,8 @@ const LOOK_EVERY_MS = 250;
 const STANDSTILL_MS = 2_500;
 /** More than a guest's disk may grow to, or its changes would be kept elsewhere. */
 const TMPFS_MIB = 3072;
+/** Where the lab's XDG_RUNTIME_DIR is, and where overlays go that have no room there. */
+const SHARED_MEMORY = '/dev/shm';
 
 export interface OrdealResult {
   readonly ordeal: string;
@@ -159,14 +161,14 @@ async function changeAddress(arena: Arena, during: () => Promise<void>): Promise
 async function diskFull(ordeal: Ordeal): Promise<void> {
   const { arena } = ordeal;
   const { places } = arena;
-  const { memory } = places.lab;
   const inside = (command: string) =>
     places.lab.site.run(['nsenter', '--mount', '-t', `${places.site.pid}`, 'sh', '-c', command]);
-  const resize = (kibibytes: string) => inside(`mount -o remount,size=${kibibytes}k ${memory}`);
+  const resize = (kibibytes: string) =>
+    inside(`mount -o remount,size=${kibibytes}k ${SHARED_MEMORY}`);
   await hinder(
     ordeal,
     async () => {
-      await resize(`$(df --output=used ${memory} | tail -1)`);
+      await resize(`$(($(df --output=used ${SHARED_MEMORY} | tail -1) + 64))`);
       places.witness.ask('disk 300');
     },
     async () => {
@@ -242,6 +244,7 @@ async function hinder(
     if (times > 1) problems.push(`told ${times} times: ${code}`);
   }
   if (told.length === 0) problems.push('nobody was told');
+  if (told.includes('internal')) problems.push('told as if it were a defect');
 }
 
 /** Resolves with the standby of the guest at the device as soon as it is as wanted. */
@@ -282,10 +285,11 @@ function fakeMeminfo(lab: Lab): string {
   return join(lab.directory, 'meminfo');
 }
 
-/** The site has a tmpfs of its own and believes what a file says of the host's memory. */
+/** The site has a tmpfs of its own for all that is kept in memory, and believes what a file says of the host's memory. */
 function ownLimits(lab: Lab): readonly string[] {
   const script = [
-    `mount -t tmpfs -o size=${TMPFS_MIB}m,mode=700 tmpfs ${lab.memory}`,
+    `mount -t tmpfs -o size=${TMPFS_MIB}m tmpfs ${SHARED_MEMORY}`,
+    `mkdir -m 700 ${lab.memory}`,
     `cp /proc/meminfo ${fakeMeminfo(lab)}`,
     `mount --bind ${fakeMeminfo(lab)} /proc/meminfo`,
     'exec "$@"',
