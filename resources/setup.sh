@@ -23,8 +23,10 @@ cd "$(dirname "$0")/.."
 . resources/setup/node.sh
 . resources/setup/system.sh
 . resources/setup/guests.sh
+. resources/setup/electron.sh
 
 need_node
 need_system "$purpose"
 [ "$purpose" = none ] || need_demo_guest
+case $purpose in test | slow) need_electron ;; esac
 [ "$purpose" != slow ] || need_debian_guest

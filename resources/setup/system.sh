@@ -8,7 +8,7 @@ apt_sources=${SOJOURN_APT_SOURCES:-/etc/apt}
 apt_lock_wait=300
 
 # tool | needed from this purpose on | Debian | Fedora | Arch
-# `libc.a` stands for the C library to link statically, `ovmf` for the UEFI firmware (src/guest/firmware.ts),
+# Electron's libraries come with `chromium` and `xfce4-panel`. `libc.a` stands for the C library to link statically, `ovmf` for the UEFI firmware (src/guest/firmware.ts),
 # `libvirt-qemu` for libvirt's driver (without services: the bench starts what it needs),
 # `debian-keys` for the keys that Debian 13 is signed with.
 tools='
@@ -30,6 +30,9 @@ busybox            | test | busybox-static         | busybox              | busy
 pgrep              | test | procps                 | procps-ng            | procps-ng
 script             | test | bsdutils               | util-linux-script    | util-linux
 chromium           | test | chromium               | chromium             | chromium
+Xvfb               | test | xvfb                   | xorg-x11-server-Xvfb | xorg-server-xvfb
+dbus-daemon        | test | dbus-daemon            | dbus-daemon          | dbus
+xfce4-panel        | test | xfce4-panel            | xfce4-panel          | xfce4-panel
 ovs-vswitchd       | test | openvswitch-switch     | openvswitch          | openvswitch
 os-ken             | bench | python3-os-ken        | python3-os-ken       | python-os-ken
 virsh              | bench | libvirt-clients       | libvirt-client       | libvirt
