@@ -5,15 +5,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SojournError } from '../../src/common/index.ts';
 import { buildUi } from '../../src/ui/build.ts';
-import {
-  expectAccessible,
-  expectFits,
-  goTo,
-  launchBrowser,
-  openWindow,
-  seen,
-  wasHacked,
-} from '../ui/browser.ts';
+import { goTo, launchBrowser, openWindow, seen, wasHacked } from '../ui/browser.ts';
 import {
   everyGuest,
   everyStatus,
@@ -21,6 +13,7 @@ import {
   HOSTILE,
   startFakeWorld,
 } from '../ui/fake-world.ts';
+import { expectAccessible, expectFits } from '../ui/page-checks.ts';
 
 const VIEWS = [
   'dashboard',

@@ -2,16 +2,9 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { formatFingerprint } from '../../src/ui/model/format.ts';
-import {
-  expectAccessible,
-  expectFits,
-  goTo,
-  launchBrowser,
-  openWindow,
-  seen,
-  wasHacked,
-} from '../ui/browser.ts';
+import { goTo, launchBrowser, openWindow, seen, wasHacked } from '../ui/browser.ts';
 import { HOSTILE } from '../ui/fake-world.ts';
+import { expectAccessible, expectFits } from '../ui/page-checks.ts';
 import { ErrorsLab, type LabAgent } from './errors-lab.ts';
 
 /** Of what a guest or a handoff takes; a step that takes longer has failed, ms. */

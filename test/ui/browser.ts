@@ -2,7 +2,6 @@
 import { access, constants, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import axe, { type AxeResults } from 'axe-core';
 import {
   type Browser,
   type BrowserContextOptions,
@@ -10,7 +9,6 @@ import {
   type Locator,
   type Page,
 } from 'playwright-core';
-import { expect } from 'vitest';
 import type { Namespace } from '../lab/index.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
@@ -82,22 +80,6 @@ export function seen(what: Locator): Promise<string> {
   return what.innerText();
 }
 
-/** No serious or critical finding of axe-core in what the page shows now. */
-export async function expectAccessible(page: Page, what: string): Promise<void> {
-  const isThere = await page.evaluate('"axe" in globalThis');
-  // Through the debugger, as the page's policy would not take it from the page.
-  if (!isThere) await page.evaluate(axe.source);
-  const results = (await page.evaluate('axe.run({ resultTypes: ["violations"] })')) as AxeResults;
-  const serious = results.violations.filter(
-    ({ impact }) => impact === 'serious' || impact === 'critical',
-  );
-  const found = serious.map(({ id, nodes }) => ({
-    id,
-    nodes: nodes.map(({ html, any }) => `${html}: ${any.map(({ message }) => message).join()}`),
-  }));
-  expect(found, what).toEqual([]);
-}
-
 /** Follows a link within the window, as its menu does. */
 export async function goTo(page: Page, hash: string): Promise<void> {
   await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
@@ -106,11 +88,4 @@ export async function goTo(page: Page, hash: string): Promise<void> {
 /** Whether a text of somebody else's became code. */
 export async function wasHacked(page: Page): Promise<boolean> {
   return (await page.evaluate('"hacked" in window')) === true;
-}
-
-/** Nothing reaches beyond the right edge. */
-export async function expectFits(page: Page, what: string): Promise<void> {
-  const inner = await page.evaluate('document.documentElement.scrollWidth');
-  const outer = await page.evaluate('window.innerWidth');
-  expect(Number(inner), what).toBeLessThanOrEqual(Number(outer));
 }

@@ -1,0 +1,93 @@
+/**
+ * `npm run screenshots`: every view, light and dark, English and Japanese, wide and narrow, into `.cache/screenshots`;
+ * with `--readme` the one of the README.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Browser } from 'playwright-core';
+import type { Status } from '../../src/api/index.ts';
+import { buildUi } from '../../src/ui/build.ts';
+import { fakePlace, fakeStandby, laptop } from '../api/double.ts';
+import { goTo, launchBrowser, openWindow } from './browser.ts';
+import { everyGuest, everyStatus, guestIn, startFakeWorld } from './fake-world.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+/** Of statuses that make a line in the chart, and between them, ms. */
+const SAMPLES = 4;
+const SAMPLE_MS = 600;
+
+const { values } = parseArgs({ options: { readme: { type: 'boolean', default: false } } });
+await using browser = await launchBrowser();
+await (values.readme ? forReadme(browser) : everyView(browser));
+
+async function everyView(browser: Browser): Promise<void> {
+  const folder = join(root, '.cache', 'screenshots');
+  await mkdir(folder, { recursive: true });
+  const world = await startFakeWorld(await buildUi(), everyStatus());
+  const views = [
+    'dashboard',
+    'handoffs',
+    'places',
+    'link',
+    'rules',
+    'problems',
+    'settings',
+    'setup',
+  ];
+  for (const colorScheme of ['light', 'dark'] as const)
+    for (const locale of ['en', 'ja'])
+      for (const width of [1100, 320]) {
+        const viewport = { width, height: 800 };
+        const { page } = await openWindow(browser, await world.link(), {
+          ...{ colorScheme, locale, viewport },
+        });
+        await page.waitForSelector('[data-guest]');
+        for (let sample = 0; sample < SAMPLES; sample += 1) {
+          await page.waitForTimeout(SAMPLE_MS);
+          world.tell(everyStatus());
+        }
+        for (const view of [...views, `guest/${everyGuest()[0]?.id}`]) {
+          await goTo(page, `#/${view}`);
+          await page.waitForSelector('main h1');
+          await page.waitForFunction('document.querySelector(".loading") === null');
+          const name = `${view.split('/')[0]}-${locale}-${colorScheme}-${width}.png`;
+          await page.screenshot({ path: join(folder, name), fullPage: true });
+        }
+        await page.context().close();
+      }
+  await world.close();
+  console.log(folder);
+}
+
+async function forReadme(browser: Browser): Promise<void> {
+  const since = new Date().toISOString();
+  const cloud = everyStatus().places[1];
+  const status: Status = everyStatus({
+    guests: [
+      guestIn(
+        'dev-desktop',
+        { kind: 'running', since, pid: 4711 },
+        {
+          standby: fakeStandby({ estimateMs: 410 }),
+        },
+      ),
+      guestIn('build-server', {
+        ...{ kind: 'elsewhere', since, there: 'running' },
+        place: { id: cloud?.id ?? '', name: cloud?.name ?? '' },
+      }),
+    ],
+    places: [fakePlace({ ...laptop, profile: 'device', self: true }), fakePlace()],
+    warnings: [],
+  });
+  const world = await startFakeWorld(await buildUi(), status);
+  const { page } = await openWindow(browser, await world.link(), {
+    viewport: { width: 1100, height: 470 },
+  });
+  await page.waitForSelector('[data-guest]');
+  const path = join(root, 'resources', 'screenshots', 'window.png');
+  await mkdir(join(path, '..'), { recursive: true });
+  await page.screenshot({ path });
+  await world.close();
+  console.log(path);
+}
