@@ -19,7 +19,9 @@ interface Text {
 
 /** Literals that follow `message:` or `remedy:` where an error is made. */
 function texts(): Text[] {
-  return globSync('**/*.ts', { cwd: SOURCES }).flatMap((file) => {
+  // Other languages have no capital letters.
+  const others = ['ui/messages/ja.ts'];
+  return globSync('**/*.ts', { cwd: SOURCES, exclude: others }).flatMap((file) => {
     const source = readFileSync(join(SOURCES, file), 'utf8');
     const literals = source.matchAll(
       /\b(message|remedy):\s*(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`)/g,
