@@ -41,18 +41,17 @@ export async function inject(
         return done(() => place.start());
       }
       const pid = await pidOf(places, scene, fault.part);
-      if (pid === undefined) return { ...done(), missed: true };
-      process.kill(pid, 'SIGKILL');
+      if (pid === undefined || !signal(pid, 'SIGKILL')) return { ...done(), missed: true };
       const isQemu = fault.part === 'source-qemu' || fault.part === 'destination-qemu';
       return { ...done(), killed: isQemu ? pid : undefined };
     }
     case 'freeze': {
       const pid = await pidOf(places, scene, fault.part);
-      if (pid === undefined) return { ...done(), missed: true };
-      process.kill(pid, 'SIGSTOP');
+      if (pid === undefined || !signal(pid, 'SIGSTOP')) return { ...done(), missed: true };
       return done(async () => {
         await sleep(ms);
-        thaw(pid);
+        // Whoever takes it for dead may have ended it.
+        signal(pid, 'SIGCONT');
       });
     }
     case 'cut':
@@ -99,12 +98,13 @@ async function pidOf(places: TwoPlaces, scene: Scene, part: Part): Promise<numbe
   return undefined;
 }
 
-function thaw(pid: number): void {
+/** False when it has ended. */
+function signal(pid: number, name: NodeJS.Signals): boolean {
   try {
-    process.kill(pid, 'SIGCONT');
+    return process.kill(pid, name);
   } catch (error) {
-    // Whoever takes it for dead may end it.
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    throw error;
   }
 }
 

@@ -18,7 +18,7 @@ export const PHASES = {
   memory: { standby: false, stages: ['memory'], spanMs: 2500, guestRuns: true },
   switchover: { standby: false, stages: ['switching'], spanMs: 100, guestRuns: false },
   seal: { standby: false, stages: ['sealed'], spanMs: 60, guestRuns: false },
-  release: { standby: false, stages: ['releasing'], spanMs: 20, guestRuns: false },
+  release: { standby: false, stages: ['releasing'], spanMs: 5, guestRuns: false },
   filling: {
     ...{ standby: true, stages: ['preparing', 'disks', 'memory', 'memory'] },
     ...{ spanMs: 2500, guestRuns: true },
@@ -30,7 +30,7 @@ export const PHASES = {
   triggered: { standby: true, stages: ['triggered'], spanMs: 5, guestRuns: false },
   'armed-switchover': { standby: true, stages: ['switching'], spanMs: 80, guestRuns: false },
   'armed-seal': { standby: true, stages: ['sealed'], spanMs: 60, guestRuns: false },
-  'armed-release': { standby: true, stages: ['releasing'], spanMs: 20, guestRuns: false },
+  'armed-release': { standby: true, stages: ['releasing'], spanMs: 5, guestRuns: false },
   /** The guest has just come, and is to stand by where it came from. */
   'way-back': {
     ...{ standby: true, stages: ['preparing', 'disks', 'memory', 'armed'] },
