@@ -1,6 +1,6 @@
 /** Carries out what was chosen in a menu. */
 import type { AgentLink } from './agent/index.ts';
-import type { Action, ReceiveMode } from './tray/index.ts';
+import type { Action, ReceiveMode, Setting } from './tray/index.ts';
 import type { Route } from './window/routes.ts';
 
 export interface ActionParts {
@@ -9,7 +9,7 @@ export interface ActionParts {
   readonly quit: () => void;
   /** Undefined where the agent does not offer it. */
   readonly receive?: (device: string, mode: ReceiveMode) => Promise<void>;
-  readonly set: (setting: 'startAtLogin' | 'notifications', to: boolean) => Promise<void>;
+  readonly set: (setting: Setting, to: boolean) => Promise<void>;
 }
 
 /** Rejects with the agent's own words. A handoff resolves when it has ended. */

@@ -15,12 +15,14 @@ import {
   describeTray,
   nativeItems,
   type Panel,
+  type Setting,
   type ShownEstimate,
   sentenceLabel,
   steadyEstimate,
   TrayIcon,
   watchPanel,
 } from './tray/index.ts';
+import { Updates, updatesAreOffered } from './updates.ts';
 import {
   guardSession,
   MainWindow,
@@ -52,6 +54,7 @@ export class Desktop {
   readonly #link: AgentLink;
   readonly #window: MainWindow;
   readonly #host: Host;
+  readonly #updates = new Updates();
   #panel: Panel | undefined;
   #tray: TrayIcon | undefined;
   #startAtLogin: boolean;
@@ -130,6 +133,7 @@ export class Desktop {
     else if (!this.#panel.there) {
       this.#grace = setTimeout(() => this.open({ view: 'dashboard' }), PANEL_GRACE_MS);
     }
+    this.#updates.set(this.#settings.current.automaticUpdates);
     await this.#host.start();
   }
 
@@ -181,6 +185,7 @@ export class Desktop {
       language: this.#language,
       startAtLogin: this.#startAtLogin,
       notifications: this.#settings.current.notifications,
+      automaticUpdates: updatesAreOffered() ? this.#settings.current.automaticUpdates : undefined,
       estimates: new Map([...this.#estimates].map(([id, { ms }]) => [id, ms])),
       receiving: undefined,
     });
@@ -216,11 +221,13 @@ export class Desktop {
     });
   }
 
-  async #set(setting: 'startAtLogin' | 'notifications', to: boolean): Promise<void> {
-    if (setting === 'notifications') await this.#settings.change({ notifications: to });
-    else {
+  async #set(setting: Setting, to: boolean): Promise<void> {
+    if (setting === 'startAtLogin') {
       await setStartAtLogin(to);
       this.#startAtLogin = await startsAtLogin();
+    } else {
+      await this.#settings.change({ [setting]: to });
+      this.#updates.set(this.#settings.current.automaticUpdates);
     }
     this.#refresh();
   }

@@ -6,7 +6,7 @@ import { type Language, wordsOf } from '../words/index.ts';
 import { linkQuality } from './figures.ts';
 import { type GuestContext, itemsOf, sentenceOf } from './guest-items.ts';
 import { nameLabel } from './label.ts';
-import type { Action, IconName, Item, ReceiveMode, TrayDescription } from './types.ts';
+import type { Action, IconName, Item, ReceiveMode, Setting, TrayDescription } from './types.ts';
 
 export interface ReceivingDevice {
   readonly id: string;
@@ -21,6 +21,8 @@ export interface TrayInput {
   /** Undefined where this system has no such thing. */
   readonly startAtLogin: boolean | undefined;
   readonly notifications: boolean;
+  /** Undefined where nobody offers updates. */
+  readonly automaticUpdates: boolean | undefined;
   readonly estimates: ReadonlyMap<string, number>;
   /** Undefined where the agent does not offer it. */
   readonly receiving: readonly ReceivingDevice[] | undefined;
@@ -153,20 +155,15 @@ function receiveItems({ receiving, language }: TrayInput): Item[] {
   return [{ kind: 'submenu', label: receive.title, items }];
 }
 
-function settingsItem({ startAtLogin, notifications, language }: TrayInput): Item {
-  const { general } = wordsOf(language);
-  const choice = (
-    label: string,
-    setting: 'startAtLogin' | 'notifications',
-    chosen: boolean,
-  ): Item => {
+function settingsItem(input: TrayInput): Item {
+  const { general } = wordsOf(input.language);
+  const settings: readonly Setting[] = ['startAtLogin', 'notifications', 'automaticUpdates'];
+  const items = settings.flatMap((setting): Item[] => {
+    const chosen = input[setting];
+    if (chosen === undefined) return [];
     const action: Action = { do: 'set', setting, to: !chosen };
-    return { kind: 'choice', label, chosen, exclusive: false, action };
-  };
-  const items = [choice(general.notifications, 'notifications', notifications)];
-  if (startAtLogin !== undefined) {
-    items.unshift(choice(general.startAtLogin, 'startAtLogin', startAtLogin));
-  }
+    return [{ kind: 'choice', label: general[setting], chosen, exclusive: false, action }];
+  });
   const all = open(general.moreSettings, { do: 'open', route: { view: 'settings' } });
   return { kind: 'submenu', label: general.settings, items: [...items, separator, all] };
 }

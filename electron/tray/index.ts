@@ -5,4 +5,4 @@ export { nameLabel, sentenceLabel } from './label.ts';
 export { nativeItems } from './native.ts';
 export { type Panel, watchPanel } from './panel.ts';
 export { TrayIcon } from './tray.ts';
-export type { Action, IconName, Item, ReceiveMode, TrayDescription } from './types.ts';
+export type { Action, IconName, Item, ReceiveMode, Setting, TrayDescription } from './types.ts';

@@ -3,6 +3,9 @@ import type { Route } from '../window/routes.ts';
 
 export type ReceiveMode = 'off' | 'ask' | 'always';
 
+/** What can be turned on and off from the menu. */
+export type Setting = 'startAtLogin' | 'notifications' | 'automaticUpdates';
+
 /** What a click does; carried out in `electron/actions.ts`. */
 export type Action =
   | { readonly do: 'hand-off'; readonly guest: string; readonly to: string }
@@ -15,7 +18,7 @@ export type Action =
   | { readonly do: 'retry-agent' | 'replace-agent' | 'quit' }
   | {
       readonly do: 'set';
-      readonly setting: 'startAtLogin' | 'notifications';
+      readonly setting: Setting;
       readonly to: boolean;
     };
 

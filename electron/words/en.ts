@@ -81,6 +81,7 @@ export const en = {
     moreSettings: 'All settings …',
     startAtLogin: 'Start at login',
     notifications: 'Notifications',
+    automaticUpdates: 'Automatic updates',
     quit: 'Quit (guests keep running)',
     pair: 'Pair with a place …',
   },

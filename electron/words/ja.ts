@@ -81,6 +81,7 @@ export const ja: Words = {
     moreSettings: 'すべての設定 …',
     startAtLogin: 'ログイン時に開始',
     notifications: '通知',
+    automaticUpdates: '自動更新',
     quit: '終了 (ゲストは動作し続けます)',
     pair: '場所とペアリング …',
   },

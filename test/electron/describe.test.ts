@@ -16,6 +16,7 @@ function input(agent: AgentState, change: Partial<TrayInput> = {}): TrayInput {
     language: 'en',
     startAtLogin: false,
     notifications: true,
+    automaticUpdates: undefined,
     estimates: new Map([[s.GUEST, 400]]),
     receiving: undefined,
     ...change,
