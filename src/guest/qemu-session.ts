@@ -94,9 +94,17 @@ export function qemuMissing(binary: string, code: string): SojournError {
     kind: 'requirement',
     code: 'qemu-missing',
     message: `${binary} ${why}`,
-    remedy: 'Run "npm run setup", or install QEMU 9.2 or newer',
+    remedy: howToInstall[process.platform] ?? 'Install QEMU 9.2 or newer and put it on the PATH',
   });
 }
+
+/** A package of the app brings no QEMU, and not everybody has a checkout to set up. */
+const howToInstall: Partial<Record<NodeJS.Platform, string>> = {
+  linux: 'Run "npm run setup", or install QEMU 9.2 or newer (Debian: qemu-system-x86, qemu-utils)',
+  darwin: 'Install it with "brew install qemu"',
+  win32:
+    'Install QEMU 9.2 or newer (https://www.qemu.org/download/#windows) and put its folder on the PATH',
+};
 
 function isNotListening(cause: unknown): boolean {
   const code = (cause as NodeJS.ErrnoException | undefined)?.code;
