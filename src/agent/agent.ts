@@ -18,6 +18,7 @@ import { GuestLife } from './guest-life.ts';
 import { Guests } from './guests.ts';
 import { createHandlers } from './handlers.ts';
 import { Journal } from './journal.ts';
+import { LinkWatch, linkSensor, watchPorts } from './link/index.ts';
 import { Machine } from './machine.ts';
 import { anchoredSettings } from './mapping.ts';
 import type { AgentOptions } from './options.ts';
@@ -31,6 +32,7 @@ import { openStateDirectory } from './state/directory.ts';
 import { GuestStore } from './state/guest-store.ts';
 import { StoredInvites } from './state/invite-store.ts';
 import { PeerStore } from './state/peer-store.ts';
+import { PolicyStore } from './state/policy-store.ts';
 import { StandbyStore } from './state/standby-store.ts';
 import { WebServer } from './web/index.ts';
 import { Whereabouts } from './whereabouts.ts';
@@ -216,6 +218,18 @@ async function compose(
   stack.defer(() => places.close());
   standbys.start();
   stack.defer(() => standbys.close());
+  const whereabouts = new Whereabouts(places, registry);
+  const policy = new PolicyStore(database);
+  const watched = { store, journal, guests, departures, standbys, arrivals, places, whereabouts };
+  const link =
+    options.profile === 'site'
+      ? undefined
+      : new LinkWatch({
+          ...(await linkSensor(options.linkTrace)),
+          ...{ store: policy, ports: watchPorts({ ...watched, changes }), log },
+        });
+  await link?.start();
+  stack.defer(() => link?.close());
   // The proof of KVM takes seconds where KVM does not work; nobody has to wait for it yet.
   machine
     .verdict()
@@ -229,6 +243,7 @@ async function compose(
   };
   const endAll = async (what: 'keep' | 'stop') => {
     log.info({ guests: what }, 'stopping');
+    await link?.close();
     const calm = departures.cancelAll();
     await standbys.close();
     await calm;
@@ -255,7 +270,7 @@ async function compose(
       info,
       ...{ store, journal, guests, files, images, machine, places, registry, datapath },
       ...{ departures, standbys, arrivals, life, web, changes },
-      whereabouts: new Whereabouts(places, registry),
+      ...{ whereabouts, policy, link },
       stop: async (what) => {
         const left = what === 'keep' ? guests.allLive().map(({ spec }) => spec.name) : [];
         // After the answer has gone out.

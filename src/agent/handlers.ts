@@ -21,13 +21,16 @@ import type { GuestLife } from './guest-life.ts';
 import type { Guests } from './guests.ts';
 import { handOff } from './handoff-call.ts';
 import type { Journal } from './journal.ts';
+import type { LinkWatch } from './link/index.ts';
 import type { Machine } from './machine.ts';
 import { peerCalls, REQUEST_MS } from './peer-messages.ts';
 import type { Places } from './places.ts';
+import { policyHandlers } from './policy-handlers.ts';
 import type { RegistryService } from './registry-service.ts';
 import { armAndWait } from './standby-wait.ts';
 import type { Standbys } from './standbys.ts';
 import type { GuestStore, StoredGuest } from './state/guest-store.ts';
+import type { PolicyStore } from './state/policy-store.ts';
 import { datapathView, guestView } from './views.ts';
 import type { WebServer } from './web/index.ts';
 import type { Whereabouts } from './whereabouts.ts';
@@ -54,6 +57,9 @@ export interface HandlerParts {
   readonly life: GuestLife;
   readonly whereabouts: Whereabouts;
   readonly web: WebServer;
+  readonly policy: PolicyStore;
+  /** Undefined at a site, whose network nobody walks out of. */
+  readonly link: LinkWatch | undefined;
   /** Emits `change` whenever a view may have changed. */
   readonly changes: EventEmitter<{ change: [] }>;
   /** Begins to end the agent; resolves at once. */
@@ -170,15 +176,18 @@ export function createHandlers(parts: HandlerParts): Handlers {
       return { ok: checks.every(({ status }) => status !== 'fail'), checks };
     },
     'ui.open': async ({ port }) => parts.web.open(port),
-    'agent.conditions': async ({ metered, onBattery }) => {
+    'agent.conditions': async (told) => {
       const { standbys } = parts;
+      const { metered, onBattery } = told;
       const before = standbys.conditions;
       standbys.conditions = {
         metered: metered ?? before.metered,
         onBattery: onBattery ?? before.onBattery,
       };
+      parts.link?.tell(told);
       return standbys.conditions;
     },
+    ...policyHandlers(parts),
     'guest.audit': async ({ guest }) => auditView(parts, guest),
 
     'place.list': async () => places.views(),
@@ -209,7 +218,11 @@ export function createHandlers(parts: HandlerParts): Handlers {
 }
 
 /** Without deleted ones whose address is not given back yet. */
-function knownGuests({ store, journal, arrivals }: HandlerParts): StoredGuest[] {
+export function knownGuests({
+  store,
+  journal,
+  arrivals,
+}: Pick<HandlerParts, 'store' | 'journal' | 'arrivals'>): StoredGuest[] {
   return store
     .list()
     .filter(
@@ -263,6 +276,7 @@ async function statusOf(parts: HandlerParts): Promise<Status> {
     places: places.views(),
     datapath: datapathView(datapath.process, path, (id) => places.ref(id)),
     warnings,
+    ...(parts.link === undefined ? {} : { link: parts.link.view() }),
   };
 }
 

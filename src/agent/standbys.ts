@@ -47,6 +47,7 @@ export class Standbys {
   readonly #options: StandbysOptions;
   readonly #keepers = new Map<string, StandbyKeeper>();
   #conditions: HostConditions = { metered: false, onBattery: false };
+  #tight: ReadonlySet<string> = new Set();
   #closed = false;
 
   constructor(options: StandbysOptions) {
@@ -71,6 +72,16 @@ export class Standbys {
   set conditions(value: HostConditions) {
     this.#conditions = value;
     this.#options.changes.emit('change');
+  }
+
+  /** Guests whose copies shall be as fresh as the link allows, because they may have to leave at any moment. */
+  tighten(guests: ReadonlySet<string>): void {
+    this.#tight = guests;
+  }
+
+  /** Where the guest shall stand by; undefined without a wish. */
+  wishOf(guestId: string): StandbyWish | undefined {
+    return this.#keepers.get(guestId)?.wish;
   }
 
   /** What is wanted from now on. @throws SojournError `already-there`, `not-paired`, `guest-elsewhere` */
@@ -169,6 +180,7 @@ export class Standbys {
     const standbys = [...this.#keepers.values()].filter(
       (keeper) => keeper.isArmed && keeper.wish.place === wish.place,
     ).length;
-    return upkeepBudget({ ...this.#conditions, linkBytesPerSecond, standbys });
+    const tight = this.#tight.has(wish.guestId);
+    return upkeepBudget({ ...this.#conditions, linkBytesPerSecond, standbys, tight });
   }
 }

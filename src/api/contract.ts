@@ -8,6 +8,7 @@
  */
 import { z } from 'zod';
 import { accelerator, guestName } from '../guest/spec.ts';
+import { rulesSchema } from '../link/policy/rules.ts';
 import * as view from './views.ts';
 
 /** A name, a full id, or an unambiguous beginning of an id (see `resolveReference`). */
@@ -157,9 +158,24 @@ export const contract = {
 
   /** What the agent cannot find out about its host by itself; what is left out stays as it was. */
   'agent.conditions': {
-    input: z.strictObject({ metered: z.boolean().optional(), onBattery: z.boolean().optional() }),
+    input: z.strictObject({
+      metered: z.boolean().optional(),
+      onBattery: z.boolean().optional(),
+      lid: z.enum(['open', 'closed']).optional(),
+      /** The system sleeps or goes down in this time; null when that is over. */
+      suspendInMs: z.number().nonnegative().nullable().optional(),
+      shutdownInMs: z.number().nonnegative().nullable().optional(),
+    }),
     output: z.object({ metered: z.boolean(), onBattery: z.boolean() }),
   },
+
+  /** When guests leave and come back by themselves. */
+  'policy.show': { input: nothing, output: view.policyView },
+  /** The switch `automatic` of the rules that are given is not looked at: only `policy.auto` moves it. */
+  'policy.set': { input: z.strictObject({ rules: rulesSchema }), output: view.policyView },
+  'policy.auto': { input: z.strictObject({ on: z.boolean() }), output: view.policyView },
+  /** Lets the recording go on that the agent was started with in place of a sensor, and that waits. */
+  'link.play': { input: nothing, output: z.object({ startedAtMs: z.number() }) },
 
   /** Who owned guests, when, and under which epoch, by the journal of this place; oldest first. */
   'guest.audit': {

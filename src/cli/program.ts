@@ -1,5 +1,5 @@
 /** The command line. Each action imports its module when it runs, so that starting costs little. */
-import { Command, type CommanderError, Option } from 'commander';
+import { Argument, Command, type CommanderError, Option } from 'commander';
 import type { AgentFlags } from './commands/agent.ts';
 import type { DoctorOptions } from './commands/doctor.ts';
 import type { CreateOptions } from './commands/guest.ts';
@@ -88,6 +88,9 @@ function addAgent(program: Command): void {
     .option('--peer-guests <count>', 'guests of one peer that may be here, or stand by')
     .option('--peer-memory <size>', 'memory that they may have together, in MiB or like 8G')
     .addOption(new Option('--accelerator <name>', 'instead of a proven one').choices(accelerators))
+    .option('--link-trace <file>', 'a recording in place of the wireless sensor, for trials')
+    .option('--link-trace-speed <factor>', 'how fast it is played (default: 1)')
+    .option('--link-trace-held', 'do not play it until "link.play" is called (API)')
     .addOption(new Option('--log-level <level>', 'log level').choices(logLevels).default('info'))
     .action(async (flags: AgentFlags) => (await import('./commands/agent.ts')).agent(flags));
   common(program.command('stop'))
@@ -240,7 +243,7 @@ function addSwitch(program: Command): void {
     .action(async (flags: SwitchFlags) => (await import('./commands/switch.ts')).runSwitch(flags));
 }
 
-/** What is known of the link, and what is decided from it; none of it needs an agent. */
+/** What is known of the link, and what is decided from it. */
 function addLink(program: Command): void {
   const link = program.command('link').description('the wireless link of this machine');
   common(link.command('record <file>'))
@@ -262,6 +265,18 @@ function addLink(program: Command): void {
     .addOption(residue())
     .option('--for <seconds>', 'watch the link for this time first', '3')
     .action(async (options: ExplainOptions) => (await load()).explain(options));
+  common(policy.command('show'))
+    .description('show the rules that the agent follows; with --json as a file for "policy set"')
+    .action(async (options: CommonOptions) => (await load()).show(options));
+  common(policy.command('set <file>'))
+    .description('let the agent follow the rules of a file; "policy auto" switches them on and off')
+    .action(async (file: string, options: CommonOptions) => (await load()).set(file, options));
+  common(policy.command('auto'))
+    .description('let guests leave and come back by themselves, or not (default: off)')
+    .addArgument(new Argument('<on|off>').choices(['on', 'off']))
+    .action(async (onOrOff: string, options: CommonOptions) =>
+      (await load()).auto(onOrOff, options),
+    );
   common(policy.command('replay <trace>'))
     .description('say what would have been done on a recording, and why')
     .addOption(rules())

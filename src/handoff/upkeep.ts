@@ -24,10 +24,14 @@ export interface UpkeepConditions {
   readonly linkBytesPerSecond: number | undefined;
   /** Standbys that share the link, this one included. */
   readonly standbys: number;
+  /** The link is about to be lost: a small residue matters more than what it costs. */
+  readonly tight?: boolean;
 }
 
 /** A standby never gets less than this, bytes a second: what an idle guest needs, twice over. */
 const MIN_BYTES_PER_SECOND = 24 * 1024;
+/** While the link is about to be lost, ms. */
+const TIGHT_INTERVAL_MS = 500;
 /** While nothing is known of the link, bytes a second for all. */
 const UNKNOWN_LINK = 128 * 1024;
 
@@ -36,11 +40,13 @@ const UNKNOWN_LINK = 128 * 1024;
  * battery bursts are rarer, so that the radio sleeps between them.
  */
 export function upkeepBudget(conditions: UpkeepConditions): UpkeepBudget {
-  const { onBattery, metered, linkBytesPerSecond, standbys } = conditions;
-  const share = metered ? 0.1 : onBattery ? 0.25 : 0.5;
+  const { onBattery, metered, linkBytesPerSecond, standbys, tight = false } = conditions;
+  const share = tight ? 0.8 : metered ? 0.1 : onBattery ? 0.25 : 0.5;
   const all = (linkBytesPerSecond ?? UNKNOWN_LINK) * share;
   const bytesPerSecond = Math.max(MIN_BYTES_PER_SECOND, all / Math.max(1, standbys));
-  const [minIntervalMs, maxIntervalMs] = onBattery || metered ? [1_000, 5_000] : [150, 1_500];
+  const sparing = (onBattery || metered) && !tight;
+  const [minIntervalMs, longestMs] = sparing ? [1_000, 5_000] : [150, 1_500];
+  const maxIntervalMs = tight ? TIGHT_INTERVAL_MS : longestMs;
   return {
     bytesPerSecond,
     minIntervalMs,

@@ -91,6 +91,11 @@ export class LinkMonitor {
     return this.#forecaster.memories;
   }
 
+  /** What the link carried while more was waiting to be sent, see `Forecaster.achieved`. */
+  achieved(bytesPerSecond: number): void {
+    this.#forecaster.achieved(bytesPerSecond);
+  }
+
   start(): void {
     const { sensor } = this.#options;
     sensor?.start((report) => this.#report(report));

@@ -12,7 +12,9 @@ import {
 const RTT_GAIN = 1 / 8;
 
 export interface HeartbeatHost {
-  ping(token: Buffer): void;
+  ping(token: Buffer, number: number): void;
+  /** The answer to the PING of this number has come. */
+  answered(number: number): void;
   /** Something is under way: an answer is awaited, or a channel is open. */
   busy(): boolean;
   dead(): void;
@@ -79,6 +81,7 @@ export class Heartbeat {
     this.#pingedAt = undefined;
     this.#rtt = this.#rtt === undefined ? ms : this.#rtt + RTT_GAIN * (ms - this.#rtt);
     this.#host.roundTrip(ms);
+    this.#host.answered(this.#pings);
   }
 
   /** Somebody begins to wait for the peer: do not sleep through the idle interval. */
@@ -109,7 +112,7 @@ export class Heartbeat {
   #ping(): void {
     this.#pings += 1;
     this.#pingedAt = this.#clock();
-    this.#host.ping(encodeU64s(this.#pings));
+    this.#host.ping(encodeU64s(this.#pings), this.#pings);
   }
 
   #setSuspect(suspect: boolean): void {

@@ -69,6 +69,11 @@ interface SessionEvents {
   state: [state: SessionState];
   /** The peer owes an answer for longer than it should, or has given it. */
   suspect: [suspect: boolean];
+  /** A PING went out; `answered`, with the same number, when its answer comes. */
+  asked: [ping: number];
+  answered: [ping: number];
+  /** The peer has so many bytes more; `waiting` are not acknowledged yet. */
+  acknowledged: [bytes: number, waiting: number];
   closed: [reason: SojournError];
 }
 
@@ -111,7 +116,11 @@ export class Session extends EventEmitter<SessionEvents> {
     this.#channels = new Channels(options.side, this.#transmitter);
     this.#rpc = new Rpc(this.#channels.rpc, (error) => this.#fault(error));
     this.#heartbeat = new Heartbeat(this.#timings.keepalive, clock, {
-      ping: (token) => this.#transmitter.ping(token),
+      ping: (token, number) => {
+        this.#transmitter.ping(token);
+        this.emit('asked', number);
+      },
+      answered: (number) => this.emit('answered', number),
       busy: () => this.#busy,
       dead: () => this.lose(),
       suspect: (suspect) => this.emit('suspect', suspect),
@@ -302,7 +311,10 @@ export class Session extends EventEmitter<SessionEvents> {
     switch (frame.type) {
       case FrameType.ack: {
         const bytes = wholePayload(frame);
+        const { kept } = this.#transmitter;
         this.#transmitter.acknowledged([readU64(bytes, 0), readU64(bytes, 8)]);
+        const waiting = this.#transmitter.kept;
+        this.emit('acknowledged', Math.max(kept - waiting, 0), waiting);
         break;
       }
       case FrameType.window:

@@ -39,6 +39,10 @@ const MIGRATIONS: readonly string[] = [
      guest_id TEXT PRIMARY KEY,
      wish TEXT NOT NULL               -- JSON, StandbyWish
    ) STRICT;`,
+  `CREATE TABLE settings (
+     name TEXT PRIMARY KEY,
+     value TEXT NOT NULL              -- JSON
+   ) STRICT;`,
 ];
 
 /**

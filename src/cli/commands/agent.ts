@@ -23,6 +23,9 @@ export interface AgentFlags {
   readonly peerMemory?: string;
   readonly logLevel: AgentOptions['logLevel'];
   readonly accelerator?: AgentOptions['accelerator'];
+  readonly linkTrace?: string;
+  readonly linkTraceSpeed?: string;
+  readonly linkTraceHeld?: boolean;
 }
 
 /** Runs until it is told to stop. */
@@ -63,7 +66,25 @@ export function agentOptions(flags: AgentFlags, env: NodeJS.ProcessEnv): AgentOp
     },
     logLevel: flags.logLevel,
     accelerator: flags.accelerator,
+    linkTrace:
+      flags.linkTrace === undefined
+        ? undefined
+        : {
+            path: flags.linkTrace,
+            speed: parseSpeed(flags.linkTraceSpeed ?? '1'),
+            held: flags.linkTraceHeld ?? false,
+          },
   };
+}
+
+function parseSpeed(text: string): number {
+  const speed = Number(text);
+  if (Number.isFinite(speed) && speed >= 0.01 && speed <= 1000) return speed;
+  throw usageError(
+    'speed-malformed',
+    `${JSON.stringify(text)} for --link-trace-speed is not a speed`,
+    'Give a number like 2, which is twice as fast',
+  );
 }
 
 function parseListen(text: string): { host: string; port: number } {

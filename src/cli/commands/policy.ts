@@ -1,3 +1,4 @@
+import type { PolicyView } from '../../api/index.ts';
 import {
   type Connection,
   describeOutlook,
@@ -18,6 +19,8 @@ import {
 import { type CommonOptions, Output } from '../output.ts';
 import { joined, printable } from '../text.ts';
 import { formatBytes, parseSize } from '../units.ts';
+import { withAgent } from '../with-agent.ts';
+import { describeRules } from './policy-rules.ts';
 
 export interface PolicyOptions extends CommonOptions {
   readonly rules?: string;
@@ -119,30 +122,6 @@ function connectionOf(sample: LinkSample | undefined): Connection[] {
   ];
 }
 
-function describeRules({ automatic, arm, leave, return: back, places, schedule }: Rules): string[] {
-  if (!automatic) return ['nothing happens by itself'];
-  const causes = [
-    leave.onLoss && 'before the link is lost',
-    leave.onSuspend && 'before sleep',
-    leave.onShutdown && 'before shutdown',
-    leave.onLidClosed && 'when the lid is closed',
-    leave.onUndock && 'when the cable is unplugged',
-    leave.batteryBelow > 0 && `at ${Math.round(leave.batteryBelow * 100)} % of battery`,
-    leave.followPerson && 'when you are at another device',
-  ].filter((cause) => cause !== false);
-  return [
-    arm.enabled ? `a standby is made at ${arm.signalDbm} dBm or better` : 'no standby is kept',
-    causes.length === 0 ? 'the guest never leaves by itself' : `the guest leaves ${joined(causes)}`,
-    back.automatic
-      ? `it comes back after ${back.afterSeconds} s at ${back.signalDbm} dBm or better`
-      : 'it comes back when you ask',
-    ...places.map(
-      ({ name, rule }) => `${rule === 'stay' ? 'never leave from' : 'always leave from'} ${name}`,
-    ),
-    ...schedule.map(({ from, to, rule }) => `${rule} between ${from} and ${to}`),
-  ];
-}
-
 /** What would have happened on a recording. Prints changes only, unless all steps are asked for. */
 export async function replay(path: string, options: PolicyReplayOptions): Promise<void> {
   const output = new Output(options);
@@ -193,4 +172,34 @@ function replayTrace(
   }
   const { arm, fire, return: back, cutOff } = counts;
   output.remark(`${arm} armed, ${fire} handed over, ${cutOff} cut off, ${back} returned`);
+}
+
+/** The rules that the agent follows; with --json as a file for `policy set`. */
+export async function show(options: CommonOptions): Promise<void> {
+  await withAgent(options, async (client, output) => {
+    const policy = await client.call('policy.show', {});
+    output.result(policy.rules, describePolicy(policy));
+  });
+}
+
+export async function set(file: string, options: CommonOptions): Promise<void> {
+  const rules = await loadRules(file);
+  await withAgent(options, async (client, output) => {
+    const policy = await client.call('policy.set', { rules });
+    output.done(policy, describePolicy(policy));
+  });
+}
+
+export async function auto(onOrOff: string, options: CommonOptions): Promise<void> {
+  await withAgent(options, async (client, output) => {
+    const policy = await client.call('policy.auto', { on: onOrOff === 'on' });
+    output.done(policy, describePolicy(policy));
+  });
+}
+
+function describePolicy({ automatic, rules }: PolicyView): string {
+  return [
+    `automatic handoff is ${automatic ? 'on' : 'off'}${automatic ? '' : '; when on:'}`,
+    ...describeRules({ ...rules, automatic: true }).map((rule) => `  ${printable(rule)}`),
+  ].join('\n');
 }

@@ -5,6 +5,7 @@ import { formatBytes, formatDuration } from '../units.ts';
 import { withAgent } from '../with-agent.ts';
 import { guestTable } from './guest.ts';
 import { placeTable } from './place.ts';
+import { describeRules } from './policy-rules.ts';
 
 const HOME_AND_CLEAR = '\u001b[H\u001b[J';
 
@@ -46,6 +47,7 @@ export function describeStatus(status: Status, nowMs: number): string {
     describeAgent(status.agent),
     guestTable(status.guests) || 'no guests',
     placeTable(status.places),
+    describeLink(status.link),
     describeDatapath(status.datapath),
     shown.map(noticeLine).join('\n'),
   ]
@@ -64,6 +66,28 @@ function describeAgent(agent: Status['agent']): string {
   if (listen !== null)
     parts.push(`listens on ${listen.host} ports ${listen.port}, ${listen.tunnelPort}`);
   return printable(parts.join(' · '));
+}
+
+function describeLink(link: Status['link']): string {
+  if (link === undefined) return '';
+  const { sensor, signalDbm, band, rateBitsPerSecond, rttMs, forecast, policy } = link;
+  const head = [
+    sensor.state === 'missing' ? 'link: no sensor' : `link: ${sensor.name} ${sensor.state}`,
+    ...(sensor.reason === undefined ? [] : [sensor.reason]),
+    ...(signalDbm === null ? [] : [`${Math.round(signalDbm)} dBm`]),
+    ...(band === null ? [] : [`${band} GHz`]),
+    ...(rateBitsPerSecond === null ? [] : [`${Math.round(rateBitsPerSecond / 1e6)} Mbit/s`]),
+    ...(rttMs === null ? [] : [`round trip ${formatDuration(rttMs)}`]),
+  ];
+  return [
+    head.join(' · '),
+    ...(forecast === null ? [] : [`forecast: ${forecast.text}`]),
+    `policy: automatic handoff is ${policy.automatic ? 'on' : 'off'}`,
+    ...(policy.automatic ? describeRules(policy.rules).map((rule) => `  ${rule}`) : []),
+    ...policy.now.map(({ guest, action, why }) => `  ${guest.name}: ${action}: ${why}`),
+  ]
+    .map(printable)
+    .join('\n');
 }
 
 function describeDatapath(datapath: Status['datapath']): string {
