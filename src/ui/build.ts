@@ -17,6 +17,8 @@ const SOURCES = [
   'src/api/*.ts',
   'src/common/*.ts',
   'src/guest/spec.ts',
+  'src/link/sample.ts',
+  'src/link/policy/rules.ts',
   'package-lock.json',
 ];
 

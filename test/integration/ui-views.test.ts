@@ -29,6 +29,7 @@ const VIEWS = [
 
 let browser: Browser & AsyncDisposable;
 let world: FakeWorld;
+const rules: unknown[] = [];
 beforeAll(async () => {
   const [directory, launched] = await Promise.all([buildUi(), launchBrowser()]);
   browser = launched;
@@ -39,6 +40,18 @@ beforeAll(async () => {
         code: 'peer-unreachable',
         message: `${HOSTILE} does not answer`,
         remedy: 'Check the network',
+      });
+    },
+    'policy.set': async ({ rules: wanted }) => {
+      rules.push(wanted);
+      return { automatic: true, rules: wanted };
+    },
+    'policy.auto': async () => {
+      throw new SojournError({
+        kind: 'conflict',
+        code: 'rules-elsewhere',
+        message: 'The rules are kept elsewhere',
+        remedy: 'Change them there',
       });
     },
     'guest.start': () => Promise.withResolvers<never>().promise,
@@ -56,7 +69,7 @@ afterAll(async () => {
 async function show(page: Page, view: string): Promise<void> {
   await goTo(page, `#/${view}`);
   await page.waitForSelector('main h1');
-  await page.waitForFunction(() => document.querySelector('.loading') === null);
+  await page.waitForSelector('.loading', { state: 'detached' });
 }
 
 const looks = [
@@ -173,6 +186,32 @@ describe('in the browser', () => {
     expect(await start.getAttribute('aria-busy')).toBe('true');
   });
 
+  test('a rule is changed as a whole; one that is refused says so', async () => {
+    await show(page, 'rules');
+    expect(await seen(page.locator('main'))).toContain(
+      `is kept fresher The signal falls ${HOSTILE}`,
+    );
+    await page.getByLabel('When the lid is closed').click();
+    await expect
+      .poll(() => rules.at(-1))
+      .toMatchObject({ leave: { onLidClosed: true, onLoss: true } });
+    await page.getByLabel('Guests leave and come back by themselves').click();
+    const alert = page.getByRole('alert');
+    await alert.waitFor();
+    expect(await seen(alert)).toContain('The rules are kept elsewhere');
+    await alert.getByRole('button', { name: 'Dismiss' }).click();
+  });
+
+  test('the signal is shown with its forecast', async () => {
+    await show(page, 'link');
+    const chart = page.locator('.chart').first();
+    expect(await chart.getAttribute('aria-label')).toMatch(
+      /Wireless signal: -71 dBm\. Forecast: -80 dBm/,
+    );
+    expect(await seen(page.locator('.panel').first())).toContain('about 11 s and 3.0 MB left');
+    await show(page, 'dashboard');
+  });
+
   test('the keyboard is enough', async () => {
     await page.reload();
     await page.waitForSelector('[data-guest]');
@@ -180,7 +219,7 @@ describe('in the browser', () => {
     expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Skip to content');
     for (let count = 0; count < 3; count += 1) await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
-    await page.waitForFunction(() => document.title.startsWith('Places'));
+    await expect.poll(() => page.title()).toMatch(/^Places/);
     expect(await page.evaluate(() => document.activeElement?.id)).toBe('main');
   });
 

@@ -7,8 +7,10 @@ import {
   type GuestState,
   type GuestView,
   type Handlers,
+  type LinkView,
   type Status,
 } from '../../src/api/index.ts';
+import { defaultRules } from '../../src/link/policy/index.ts';
 import {
   cloud,
   type DoubleAgent,
@@ -96,6 +98,30 @@ export function everyGuest(): GuestView[] {
   ];
 }
 
+/** A weak signal, with all that the policy can say. */
+export function weakLink(over: Partial<LinkView> = {}): LinkView {
+  const [guest] = everyGuest();
+  const said = (action: LinkView['policy']['now'][number]['action'], why: string) => ({
+    ...{ at: since, action, code: action, why },
+    guest: { id: guest?.id ?? '', name: guest?.name ?? '' },
+  });
+  return {
+    sensor: { name: 'iw', state: 'working' },
+    ...{ connected: true, signalDbm: -71, band: '5', rateBitsPerSecond: 86_700_000, rttMs: 12 },
+    forecast: {
+      ...{ evidence: 'trend', slopeDbPerSecond: -0.8, secondsLeft: 11_000 / 1000 },
+      ...{ bytesLeft: 3_000_000, text: '-71 dBm, falling 0.8 dB/s: about 11 s and 3.0 MB left' },
+    },
+    policy: {
+      automatic: true,
+      rules: defaultRules,
+      now: [said('tighten', `The signal falls ${HOSTILE}`)],
+      recent: [said('none', 'The link is good'), said('arm', 'The signal falls')],
+    },
+    ...over,
+  };
+}
+
 export function everyStatus(over: Partial<Status> = {}): Status {
   return fakeStatus({
     at: now(),
@@ -117,6 +143,7 @@ export function everyStatus(over: Partial<Status> = {}): Status {
       tunnels: [{ peer: cloud, connected: true, rttMs: 20, bytesIn: 1000, bytesOut: 1000 }],
       drops: { 'anti-spoof': 3 },
     },
+    link: weakLink(),
     warnings: [
       {
         code: 'tun-missing',

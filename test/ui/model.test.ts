@@ -22,7 +22,7 @@ import {
   fakeStatus,
   laptop,
 } from '../api/double.ts';
-import { everyGuest } from './fake-world.ts';
+import { everyGuest, weakLink } from './fake-world.ts';
 
 const since = '2026-01-02T03:04:05.000Z';
 const running: GuestState = { kind: 'running', since, pid: 1 };
@@ -199,12 +199,37 @@ describe('link', () => {
   test('what the agent does not tell is unknown, not zero', () => {
     expect(history(status(0, 0))).toEqual([
       {
-        ...{ atMs: Date.parse(since), signalDbm: null, forecastDbm: null, rttMs: 21.5 },
+        ...{ atMs: Date.parse(since), signalDbm: null, rttMs: 21.5 },
         ...{ rateBitsPerSecond: null, trafficBitsPerSecond: null },
       },
     ]);
     const alone = status(0, 0, { places: [fakePlace({ connected: false })] });
     expect(history(alone)[0]?.rttMs).toBeNull();
+  });
+
+  test('what its sensor and its probes tell comes first', () => {
+    const link = weakLink();
+    expect(readLink(status(0, 0, { link }))).toMatchObject({
+      ...{ signalDbm: -71, rateBitsPerSecond: 86_700_000, rttMs: 12, sensor: null },
+    });
+    const missing = { name: 'none', state: 'missing' } as const;
+    const without = weakLink({ sensor: missing, signalDbm: null, rttMs: null });
+    expect(readLink(status(0, 0, { link: without }))).toMatchObject({
+      ...{ signalDbm: null, forecast: null, rttMs: 21.5, sensor: missing },
+    });
+  });
+
+  test('a forecast begins at the newest sample, and ends where the link is lost', () => {
+    const ahead = (over: object) => {
+      const link = weakLink();
+      const forecast = link.forecast === null ? null : { ...link.forecast, ...over };
+      return readLink(status(0, 0, { link: { ...link, forecast } })).forecast;
+    };
+    const now = Date.parse(since);
+    expect(ahead({})).toMatchObject({ fromDbm: -71, toMs: now + 11_000 });
+    expect(ahead({})?.toDbm).toBeCloseTo(-79.8);
+    expect(ahead({ secondsLeft: null })?.toMs).toBe(now + 15_000);
+    expect(ahead({ secondsLeft: 3600 })?.toMs).toBe(now + 60_000);
   });
 
   test('traffic is what has gone through since the sample before', () => {

@@ -50,7 +50,7 @@ async function everyView(browser: Browser): Promise<void> {
         for (const view of [...views, `guest/${everyGuest()[0]?.id}`]) {
           await goTo(page, `#/${view}`);
           await page.waitForSelector('main h1');
-          await page.waitForFunction('document.querySelector(".loading") === null');
+          await page.waitForSelector('.loading', { state: 'detached' });
           const name = `${view.split('/')[0]}-${locale}-${colorScheme}-${width}.png`;
           await page.screenshot({ path: join(folder, name), fullPage: true });
         }

@@ -3,6 +3,7 @@ import { safetyOf } from '../model/safety.ts';
 import { Button, Empty, Facts, Failure } from '../parts/basics.tsx';
 import { useApp, useFormats, useMessages } from '../state/context.ts';
 import { safetyText } from './guest-texts.ts';
+import { Policy } from './policy.tsx';
 
 /** What happens by itself, and how it stands with it now. */
 export function Rules({ status }: { readonly status: Status }) {
@@ -13,6 +14,14 @@ export function Rules({ status }: { readonly status: Status }) {
       <h1>{texts.title}</h1>
       <p class="muted">{texts.help}</p>
       <section>
+        <h2>{texts.handoffs}</h2>
+        {status.link === undefined ? (
+          <p>{texts.handoffsHelp}</p>
+        ) : (
+          <Policy policy={status.link.policy} />
+        )}
+      </section>
+      <section>
         <h2>{texts.standing}</h2>
         {standing.length === 0 && <Empty icon="rules" title={texts.none} help={texts.noneHelp} />}
         <ul class="cards">
@@ -22,10 +31,6 @@ export function Rules({ status }: { readonly status: Status }) {
             </li>
           ))}
         </ul>
-      </section>
-      <section>
-        <h2>{texts.handoffs}</h2>
-        <p>{texts.handoffsHelp}</p>
       </section>
     </>
   );
