@@ -1,7 +1,8 @@
 /** Carries out what was chosen in a menu. */
+
+import type { Route } from '../src/ui/index.ts';
 import type { AgentLink } from './agent/index.ts';
 import type { Action, ReceiveMode, Setting } from './tray/index.ts';
-import type { Route } from './window/routes.ts';
 
 export interface ActionParts {
   readonly link: AgentLink;
@@ -36,6 +37,9 @@ export async function perform(action: Action, parts: ActionParts): Promise<void>
       return;
     case 'open':
       parts.open(action.route);
+      return;
+    case 'automatic':
+      await link.client.call('policy.auto', { on: action.to });
       return;
     case 'receive':
       await parts.receive?.(action.device, action.mode);

@@ -1,5 +1,5 @@
 /** `sojourn://pair/INVITE`: a link in a mail or on a web page that opens the pairing view with an invite filled in. */
-import type { Route } from './window/routes.ts';
+import type { Route } from '../src/ui/index.ts';
 
 export const LINK_SCHEME = 'sojourn';
 

@@ -2,6 +2,7 @@
 import { app, BrowserWindow, dialog, nativeTheme, type WebContents } from 'electron';
 import { programVersion, stateDirectory } from '../src/api/index.ts';
 import { asSojournError, SojournError, toWireError } from '../src/common/index.ts';
+import type { Route } from '../src/ui/index.ts';
 import { perform } from './actions.ts';
 import { AgentLink } from './agent/index.ts';
 import { Bridge, type ShellMessage } from './ipc/index.ts';
@@ -28,7 +29,6 @@ import {
   MainWindow,
   PAGE_ORIGIN,
   pageSession,
-  type Route,
   servePage,
   showWindowMenu,
 } from './window/index.ts';

@@ -1,10 +1,10 @@
 /** The entry of the main process: what has to be decided before the app is ready. */
 import { app, dialog } from 'electron';
 import { errorText } from '../src/common/index.ts';
+import type { Route } from '../src/ui/index.ts';
 import { deepLinkIn, LINK_SCHEME, parseDeepLink } from './deep-link.ts';
 import { Desktop } from './desktop.ts';
 import { HIDDEN } from './login-item.ts';
-import type { Route } from './window/index.ts';
 import { guardContents, registerPageScheme } from './window/index.ts';
 
 const refused = (what: string) => console.warn(`refused: ${what}`);

@@ -4,8 +4,7 @@
  * together is told together.
  */
 import type { GuestView, Status } from '../../src/api/index.ts';
-import { problemsOf } from '../../src/ui/index.ts';
-import type { Route } from '../window/routes.ts';
+import { problemsOf, type Route } from '../../src/ui/index.ts';
 import type { Words } from '../words/index.ts';
 
 export type Severity = 'info' | 'warning' | 'error';

@@ -1,7 +1,7 @@
 /** Desktop notifications; a click opens the window where the thing is. */
 import { Notification } from 'electron';
+import type { Route } from '../../src/ui/index.ts';
 import { sentenceLabel } from '../tray/index.ts';
-import type { Route } from '../window/index.ts';
 import type { Message } from './decide.ts';
 
 export function showNotification(message: Message, open: (route: Route) => void): void {

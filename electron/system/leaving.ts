@@ -19,10 +19,8 @@ export function mayLetGo(leaving: Leaving, status: Status | undefined, nowMs: nu
   return !moving && elapsed >= DECISION_MS;
 }
 
-/** Whether there is anything that could leave at all: a guest that runs here and stands by elsewhere. */
+/** Whether anything could leave by itself: a guest that runs here and stands by elsewhere, and rules that are at work. */
 export function mayHaveToLeave(status: Status | undefined): boolean {
-  return (
-    status?.guests.some(({ state, standby }) => state.kind === 'running' && standby !== null) ??
-    false
-  );
+  if (status?.link?.policy.automatic !== true) return false;
+  return status.guests.some(({ state, standby }) => state.kind === 'running' && standby !== null);
 }

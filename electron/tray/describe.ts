@@ -29,6 +29,8 @@ export interface TrayInput {
 }
 
 const MAX_TOOLTIP_LINES = 5;
+/** A loss of the link that is nearer than this is worth a line, s. */
+const SOON_S = 60;
 const separator: Item = { kind: 'separator' };
 
 export function describeTray(input: TrayInput): TrayDescription {
@@ -46,6 +48,7 @@ export function describeTray(input: TrayInput): TrayDescription {
       separator,
       ...problemItems(problems, input),
       ...linkItems(status, input),
+      ...automaticItems(status, input),
       ...receiveItems(input),
       separator,
       open(words.general.openWindow, { do: 'open', route: { view: 'dashboard' } }),
@@ -129,10 +132,23 @@ function linkItems(status: Status | undefined, { language }: TrayInput): Item[] 
   if (status === undefined) return [];
   const { link } = wordsOf(language);
   const sites = status.places.filter(({ self, profile }) => !self && profile === 'site');
+  const left = status.link?.forecast?.secondsLeft ?? null;
+  if (left !== null && left <= SOON_S) return [text(link.failing)];
   if (sites.length === 0) return status.agent.profile === 'site' ? [] : [text(link.none)];
   return sites.map(({ name, connected, rttMs }) =>
     text(link[linkQuality(connected, rttMs)](nameLabel(name))),
   );
+}
+
+/** Whether guests leave before the link is lost; only where the agent watches one. */
+function automaticItems(status: Status | undefined, { language }: TrayInput): Item[] {
+  if (status?.link === undefined) return [];
+  const { automatic } = status.link.policy;
+  const { general } = wordsOf(language);
+  const action: Action = { do: 'automatic', to: !automatic };
+  return [
+    { kind: 'choice', label: general.automatic, chosen: automatic, exclusive: false, action },
+  ];
 }
 
 function receiveItems({ receiving, language }: TrayInput): Item[] {

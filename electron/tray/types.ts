@@ -1,5 +1,5 @@
 /** A menu as data: what `describe.ts` makes of the agent's state, and `native.ts` makes Electron's menus of. */
-import type { Route } from '../window/routes.ts';
+import type { Route } from '../../src/ui/index.ts';
 
 export type ReceiveMode = 'off' | 'ask' | 'always';
 
@@ -13,6 +13,8 @@ export type Action =
   | { readonly do: 'arm'; readonly guest: string; readonly at: string }
   | { readonly do: 'disarm'; readonly guest: string }
   | { readonly do: 'start' | 'stop'; readonly guest: string }
+  /** Guests leave and come back by themselves, or not. */
+  | { readonly do: 'automatic'; readonly to: boolean }
   | { readonly do: 'receive'; readonly device: string; readonly mode: ReceiveMode }
   | { readonly do: 'open'; readonly route: Route }
   | { readonly do: 'retry-agent' | 'replace-agent' | 'quit' }

@@ -3,5 +3,4 @@ export { guardContents, guardSession, pageSession } from './guard.ts';
 export { showWindowMenu } from './menu.ts';
 export { registerPageScheme, servePage } from './page.ts';
 export { PAGE_ORIGIN } from './page-files.ts';
-export type { Route } from './routes.ts';
 export { MainWindow } from './window.ts';

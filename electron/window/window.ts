@@ -1,8 +1,8 @@
 /** The app's one window: made when it is wanted, kept while it is hidden. */
 import { BrowserWindow, nativeTheme } from 'electron';
+import { hrefOf, type Route } from '../../src/ui/index.ts';
 import { pageSession } from './guard.ts';
 import { PAGE_ORIGIN } from './page-files.ts';
-import { fragmentOf, type Route } from './routes.ts';
 
 export interface MainWindowOptions {
   readonly preload: string;
@@ -92,7 +92,7 @@ export class MainWindow {
   }
 
   async #go(window: BrowserWindow, route: Route): Promise<void> {
-    const address = `${PAGE_ORIGIN}/${fragmentOf(route)}`;
+    const address = `${PAGE_ORIGIN}/${hrefOf(route)}`;
     if (window.webContents.getURL() === address) return;
     try {
       await window.loadURL(address);

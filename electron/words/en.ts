@@ -61,6 +61,7 @@ export const en = {
     verySlow: (place: string) => `Link to ${place}: very slow`,
     known: (place: string) => `Link to ${place}: connected`,
     lost: (place: string) => `Link to ${place}: lost`,
+    failing: 'Link: will probably be lost soon',
   },
   agent: {
     looking: 'Looking for the agent',
@@ -79,6 +80,7 @@ export const en = {
     openWindow: 'Open Sojourn',
     settings: 'Settings',
     moreSettings: 'All settings …',
+    automatic: 'Leave before the link is lost',
     startAtLogin: 'Start at login',
     notifications: 'Notifications',
     automaticUpdates: 'Automatic updates',

@@ -61,6 +61,7 @@ export const ja: Words = {
     verySlow: (place) => `${place} へのリンク: 非常に遅い`,
     known: (place) => `${place} へのリンク: 接続中`,
     lost: (place) => `${place} へのリンク: 切断`,
+    failing: 'リンク: まもなく切れそうです',
   },
   agent: {
     looking: 'エージェントを探しています',
@@ -79,6 +80,7 @@ export const ja: Words = {
     openWindow: 'Sojourn を開く',
     settings: '設定',
     moreSettings: 'すべての設定 …',
+    automatic: '切断の前に自動で移動する',
     startAtLogin: 'ログイン時に開始',
     notifications: '通知',
     automaticUpdates: '自動更新',

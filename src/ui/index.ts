@@ -6,4 +6,5 @@ export { contentSecurityPolicy } from './content-security-policy.ts';
 export { formatDuration } from './model/format.ts';
 export { type Problem, problemsOf } from './model/problems.ts';
 export { gravest, type Safety, safetyOf, type Tone } from './model/safety.ts';
+export { hrefOf, type Route } from './state/route.ts';
 export type { AgentTransport, DesktopBridge, DesktopShell, StreamEvent } from './transport.ts';

@@ -13,8 +13,8 @@ import { mayHaveToLeave, mayLetGo } from '../../electron/system/leaving.ts';
 import { coarsePercent, linkQuality, steadyEstimate } from '../../electron/tray/figures.ts';
 import { withoutMnemonic } from '../../electron/tray/label.ts';
 import { fileOf } from '../../electron/window/page-files.ts';
-import { fragmentOf } from '../../electron/window/routes.ts';
 import { languageOf } from '../../electron/words/index.ts';
+import { hrefOf } from '../../src/ui/index.ts';
 import * as s from './states.ts';
 
 describe('calls of the page', () => {
@@ -133,7 +133,7 @@ describe('deep links', () => {
     [`sojourn://pair/sojourn1.${'a'.repeat(9000)}`, undefined],
   ])('%s', (link, fragment) => {
     const route = parseDeepLink(link);
-    expect(route && fragmentOf(route)).toBe(fragment);
+    expect(route && hrefOf(route)).toBe(fragment);
   });
   test('one among arguments is found, and none is made up', () => {
     expect(deepLinkIn(['app', '--hidden', 'sojourn://pair/sojourn1.a'])).toBeDefined();
@@ -189,7 +189,12 @@ describe('the host', () => {
   test('only who stands by somewhere has to leave', () => {
     expect(mayHaveToLeave(staying)).toBe(false);
     const safe = s.guest(s.states.running, { standby: s.standby() });
-    expect(mayHaveToLeave(s.statusWith([safe]))).toBe(true);
+    expect(mayHaveToLeave(s.statusWith([safe]))).toBe(false);
+    expect(mayHaveToLeave(s.statusWith([safe], { link: s.link({ automatic: false }) }))).toBe(
+      false,
+    );
+    expect(mayHaveToLeave(s.statusWith([safe], { link: s.link() }))).toBe(true);
+    expect(mayHaveToLeave(s.statusWith([], { link: s.link() }))).toBe(false);
     expect(mayHaveToLeave(undefined)).toBe(false);
   });
 });

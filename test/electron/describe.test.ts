@@ -214,6 +214,25 @@ describe('the whole menu', () => {
   });
 });
 
+describe('the link', () => {
+  const status = (link: ReturnType<typeof s.link>) => shown([], { link }).menu;
+  test('is watched: a loss that is near is told, and leaving by itself can be turned off', () => {
+    expect(labels(status(s.link()))).toContain('[Link to cloud: good]');
+    expect(labels(status(s.link({ secondsLeft: 90 })))).toContain('[Link to cloud: good]');
+    expect(labels(status(s.link({ secondsLeft: 20 })))).toContain(
+      '[Link: will probably be lost soon]',
+    );
+    expect(labels(status(s.link()))).toContain('Leave before the link is lost: yes');
+    expect(actionOf(status(s.link()), 'Leave before the link is lost')).toEqual({
+      do: 'automatic',
+      to: false,
+    });
+  });
+  test('is not watched everywhere', () => {
+    expect(labels(shown([]).menu).some((label) => label.startsWith('Leave'))).toBe(false);
+  });
+});
+
 describe('receiving', () => {
   const receiving = [{ id: s.desk.id, name: 'desk', mode: 'ask' }] as const;
   test('is offered per device where the agent offers it', () => {

@@ -1,4 +1,5 @@
 /** Statuses of an agent to describe. */
+
 import type {
   GuestState,
   GuestView,
@@ -7,6 +8,7 @@ import type {
   StandbyView,
   Status,
 } from '../../src/api/index.ts';
+import { rulesSchema } from '../../src/link/policy/rules.ts';
 
 export const AT = '2026-03-01T12:00:00.000Z';
 export const NOW = Date.parse(AT);
@@ -134,5 +136,27 @@ export function statusWith(guests: GuestView[], change: Partial<Status> = {}): S
     datapath: { running: false, reason: 'no guests' },
     warnings: [],
     ...change,
+  };
+}
+
+type Link = NonNullable<Status['link']>;
+
+/** @param secondsLeft until the link is lost; null where no loss is in sight */
+export function link({ automatic = true, secondsLeft = null as number | null } = {}): Link {
+  return {
+    sensor: { name: 'iw', state: 'working' },
+    connected: true,
+    signalDbm: -60,
+    band: '5',
+    rateBitsPerSecond: 100e6,
+    rttMs: 20,
+    forecast: {
+      evidence: 'slope',
+      slopeDbPerSecond: 0,
+      secondsLeft,
+      bytesLeft: null,
+      text: '-60 dBm',
+    },
+    policy: { automatic, rules: rulesSchema.parse({}), now: [], recent: [] },
   };
 }
