@@ -300,20 +300,24 @@ class SourceHandoff {
     const reason = state.kind === 'aborting' ? state.reason : undefined;
     await this.#attempt.stop(errorOf(reason ?? { code: 'handoff-ended', message: 'It ended' }));
     await this.#attempting;
-    if (guest === undefined || guest.qmp.isClosed) {
-      this.#dispatch({ type: 'guest-gone' });
-      return;
-    }
-    try {
-      await runGuestHere(guest.qmp, log);
-    } catch (error) {
-      log.warn({ ...this.#key, err: error }, 'the guest could not be continued');
-      this.#dispatch({ type: 'guest-gone' });
-      return;
-    }
+    const running =
+      guest !== undefined &&
+      !guest.qmp.isClosed &&
+      (await runGuestHere(guest.qmp, log).then(
+        () => true,
+        (error: unknown) => {
+          log.warn({ ...this.#key, err: error }, 'the guest could not be continued');
+          return false;
+        },
+      ));
+    // Of a guest that is gone, too: the datapath changes no mapping while it holds packets.
     await this.#bestEffort('delivering held packets', () =>
       datapath.abortSwitchover({ guestId: spec.id }),
     );
+    if (!running) {
+      this.#dispatch({ type: 'guest-gone' });
+      return;
+    }
     await this.#bestEffort('removing the mirrors', () => removeMirrors(guest.qmp, log));
     this.#dispatch({ type: 'resumed' });
   }
