@@ -5,13 +5,8 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import type { AgentPlace } from './agent-place.ts';
 import { handOffInto } from './faults.ts';
-import {
-  expectClear,
-  GUEST,
-  type RunningHandoff,
-  SharedPlaces,
-  type TwoPlaces,
-} from './two-places.ts';
+import { SharedPlaces } from './shared-places.ts';
+import { expectClear, GUEST, type RunningHandoff, type TwoPlaces } from './two-places.ts';
 
 const shared = new SharedPlaces();
 afterAll(() => shared.close());

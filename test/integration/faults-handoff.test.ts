@@ -5,7 +5,8 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Side } from './agent-place.ts';
 import { handOffInto, kill, type Phase, type Victim } from './faults.ts';
-import { expectClear, GUEST, SharedPlaces } from './two-places.ts';
+import { SharedPlaces } from './shared-places.ts';
+import { expectClear, GUEST } from './two-places.ts';
 
 const shared = new SharedPlaces();
 afterAll(() => shared.close());

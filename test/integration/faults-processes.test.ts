@@ -1,7 +1,8 @@
 /** Agent and datapath die, or stand still, while the guest runs: it and who talks to it hardly notice. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
-import { GUEST, SharedPlaces } from './two-places.ts';
+import { SharedPlaces } from './shared-places.ts';
+import { GUEST } from './two-places.ts';
 import { monotonicMs } from './witness.ts';
 
 const shared = new SharedPlaces();

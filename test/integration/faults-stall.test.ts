@@ -4,7 +4,8 @@
  */
 import { afterAll, describe, expect, it } from 'vitest';
 import { handOffInto, type Phase, type Stall, stall } from './faults.ts';
-import { expectClear, GUEST, SharedPlaces } from './two-places.ts';
+import { SharedPlaces } from './shared-places.ts';
+import { expectClear, GUEST } from './two-places.ts';
 
 const shared = new SharedPlaces();
 afterAll(() => shared.close());

@@ -1,6 +1,7 @@
 /** One trial: a handoff is brought into its phase, something is done to it, and what becomes of it is judged. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { within } from '../../integration/agent-place.ts';
 import {
@@ -22,6 +23,9 @@ import { hearOut, judged, keepEvidence, type Verdict } from './verdict.ts';
 const STANDSTILL_MS = 2_500;
 /** Armed again by itself, with back-off, once all parts are back, ms. */
 const REARM_MS = 90_000;
+/** Somebody who would start a dead guest a second time has done so, ms. */
+const START_AGAIN_MS = 2_000;
+const LOOK_EVERY_MS = 100;
 
 export const trialResult = z.object({
   trial: z.string(),
@@ -120,8 +124,9 @@ class Attempt {
     arena.note(`mended ${mendedAt}`);
     const outcome = await scene.handoff?.outcome;
     this.#judgeOutcome(scene, outcome);
-    const dead = injected.killed === undefined ? undefined : this.#died();
-    const where = await Promise.race([places.settled(), ...(dead === undefined ? [] : [dead])]);
+    const { killed } = injected;
+    const where =
+      killed === undefined ? await places.settled() : await this.#settledWithout(killed);
     this.settledMs = Math.round(monotonicMs() - mendedAt);
     if (typeof where === 'string') await this.#alive(where, outcome);
     else await this.#dead(where.stoppedAt);
@@ -170,7 +175,7 @@ class Attempt {
     this.#arena.side = side;
     const { places } = this.#arena;
     // Whoever would start it twice does so soon.
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    await sleep(START_AGAIN_MS);
     this.#arena.note(`end ${monotonicMs()} stopped`);
     this.#take(await judged(this.#log));
     for (const place of [places.device, places.site])
@@ -201,21 +206,27 @@ class Attempt {
     }
   }
 
-  /** Resolves when one place says that the guest has stopped there, and the other does not have it. */
-  async #died(): Promise<{ readonly stoppedAt: Side }> {
+  /** Where it runs by the statuses, by another QEMU than the one that was killed, or where it has died. */
+  async #settledWithout(killed: number): Promise<Side | { readonly stoppedAt: Side }> {
     const { places } = this.#arena;
-    const stop = new AbortController();
-    const found = Promise.withResolvers<{ readonly stoppedAt: Side }>();
-    for (const side of ['device', 'site'] as const)
-      places.place(side).watch((status) => {
-        const state = status.guests.find(({ name }) => name === GUEST)?.state.kind;
-        if (state === 'stopped') found.resolve({ stoppedAt: side });
-      }, stop.signal);
-    try {
-      return await within(found.promise, 2 * SETTLE_DEADLINE_MS, 'the guest to be somewhere');
-    } finally {
-      stop.abort();
+    const until = performance.now() + SETTLE_DEADLINE_MS;
+    let seen = '';
+    while (performance.now() < until) {
+      const [device, site] = await Promise.all([
+        places.device.guest(GUEST),
+        places.site.guest(GUEST),
+      ]);
+      const states = { device: device?.state, site: site?.state };
+      seen = JSON.stringify(states);
+      for (const side of ['device', 'site'] as const) {
+        const [here, there] = [states[side], states[places.other(side).side]];
+        const isThere = there === undefined || there.kind === 'elsewhere';
+        if (isThere && here?.kind === 'crashed') return { stoppedAt: side };
+        if (isThere && here?.kind === 'running' && here.pid !== killed) return places.settled();
+      }
+      await sleep(LOOK_EVERY_MS);
     }
+    throw new Error(`the guest is not in one place: ${seen}`);
   }
 
   #tidy(left: readonly string[]): void {
