@@ -70,8 +70,8 @@ describe('injected code', () => {
       'subscribe',
     ]);
     // What the bridge gives out does not lead back to where it was made.
-    const escape = `return sojourn.call.constructor('return typeof process')();`;
-    expect(await inPage(escape)).toBe('threw EvalError');
+    const wayOut = `return sojourn.call.constructor('return typeof process')();`;
+    expect(await inPage(wayOut)).toBe('threw EvalError');
   });
 
   test.each<[string, string]>([

@@ -34,20 +34,22 @@ const shown = (guests: GuestView[], change: Partial<Status> = {}, more: Partial<
 
 /** Labels, with what is below them: `Hand off to > desk`. Texts that do nothing stand in brackets. */
 function labels(items: readonly Item[], above = ''): string[] {
-  return items.flatMap((item) => {
-    switch (item.kind) {
-      case 'separator':
-        return ['---'];
-      case 'text':
-        return [`${above}[${item.label}]`];
-      case 'action':
-        return [above + item.label];
-      case 'choice':
-        return [`${above}${item.label}: ${item.chosen ? 'yes' : 'no'}`];
-      case 'submenu':
-        return labels(item.items, `${above}${item.label} > `);
-    }
-  });
+  return items.flatMap((item) => labelsOf(item, above));
+}
+
+function labelsOf(item: Item, above: string): string[] {
+  switch (item.kind) {
+    case 'separator':
+      return ['---'];
+    case 'text':
+      return [`${above}[${item.label}]`];
+    case 'action':
+      return [above + item.label];
+    case 'choice':
+      return [`${above}${item.label}: ${item.chosen ? 'yes' : 'no'}`];
+    case 'submenu':
+      return labels(item.items, `${above}${item.label} > `);
+  }
 }
 
 function actionOf(items: readonly Item[], label: string): Action | undefined {
