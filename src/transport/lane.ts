@@ -10,7 +10,6 @@
  */
 import type { FrameType } from './frame.ts';
 import { FrameError, HEADER_BYTES } from './frame.ts';
-import type { SendStamp } from './pacing.ts';
 
 export const Lane = { control: 0, bulk: 1 } as const;
 export type Lane = (typeof Lane)[keyof typeof Lane];
@@ -37,8 +36,9 @@ export interface SentFrame {
   readonly owner: FrameOwner;
   /** Position in the lane; set by `LaneSender.append`. */
   offset: number;
-  /** Of bulk: when it was last handed to a connection. */
-  stamp?: SendStamp;
+  /** When it was last handed to a connection, ms, and the lane's `acked` at that time. */
+  sentAt: number;
+  ackedWhenSent: number;
 }
 
 export class LaneSender {

@@ -16,9 +16,6 @@ const MAX_QUEUED = 1024 * 1024;
 /** Bytes of control in flight; also the cap of its replay buffer. */
 const MAX_CONTROL_IN_FLIGHT = 1024 * 1024;
 
-/** Frames that are so far apart, ms, are acknowledged one by one: what is seen of the path comes from that. */
-const ACK_EACH_MS = 3;
-
 export type Received = readonly [control: number, bulk: number];
 
 export class Transmitter {
@@ -30,8 +27,6 @@ export class Transmitter {
   #pacing: Pacing;
   #connection: Connection | undefined;
   #scheduled = false;
-  /** Runs while bulk waits for its turn on the link. */
-  #timer: NodeJS.Timeout | undefined;
   #ackDue = false;
   #ping: Buffer | undefined;
   #pong: Buffer | undefined;
@@ -71,7 +66,6 @@ export class Transmitter {
   }
 
   detach(): void {
-    clearTimeout(this.#timer);
     this.#connection = undefined;
   }
 
@@ -111,10 +105,9 @@ export class Transmitter {
     const now = this.#clock();
     for (const lane of [Lane.control, Lane.bulk]) {
       const sender = this.#lanes[lane];
-      const before = sender.acked;
       const last = sender.acknowledge(received[lane]);
-      if (last?.stamp === undefined) continue;
-      this.#pacing.acknowledged(sender.acked - before, last.stamp, now);
+      if (last === undefined || lane === Lane.control) continue;
+      this.#pacing.acknowledged(sender.acked - last.ackedWhenSent, now - last.sentAt, now);
     }
     this.schedule();
   }
@@ -139,7 +132,7 @@ export class Transmitter {
     connection.cork();
     this.#sendUnnumbered(connection);
     this.#sendLane(connection, Lane.control, MAX_CONTROL_IN_FLIGHT, MAX_QUEUED);
-    this.#sendBulk(connection);
+    this.#sendLane(connection, Lane.bulk, this.#pacing.limit(this.#clock()), MAX_QUEUED_BULK);
     connection.uncork();
   }
 
@@ -163,29 +156,16 @@ export class Transmitter {
     this.#bytes += HEADER_BYTES + payload.length;
   }
 
-  #sendBulk(connection: Connection): void {
-    clearTimeout(this.#timer);
-    const sender = this.#lanes[Lane.bulk];
-    const limit = this.#pacing.limit(this.#clock());
-    this.#sendLane(connection, Lane.bulk, limit, MAX_QUEUED_BULK);
-    if (sender.inFlight >= limit || connection.queued >= MAX_QUEUED_BULK) return;
-    const waitMs = this.#pacing.waitMs(this.#clock());
-    if (waitMs === 0) this.#pacing.starved();
-    else this.#timer = setTimeout(() => this.flush(), waitMs);
-  }
-
   #sendLane(connection: Connection, lane: Lane, maxInFlight: number, maxQueued: number): void {
     const sender = this.#lanes[lane];
     const ready = this.#ready[lane];
     while (sender.inFlight < maxInFlight && connection.queued < maxQueued) {
-      if (lane === Lane.bulk && this.#pacing.waitMs(this.#clock()) > 0) return;
       const frame = sender.next() ?? this.#nextFrame(lane);
       if (frame === undefined) return;
-      if (lane === Lane.bulk)
-        frame.stamp = this.#pacing.sent(HEADER_BYTES + frame.length, this.#clock());
+      frame.sentAt = this.#clock();
+      frame.ackedWhenSent = sender.acked;
       // Whoever cannot go on without an ACK, or has nothing to go on with, asks for one.
-      const paced = lane === Lane.bulk && this.#pacing.waitMs(this.#clock()) > ACK_EACH_MS;
-      const pause = ready.size === 0 || sender.inFlight >= maxInFlight || paced;
+      const pause = ready.size === 0 || sender.inFlight >= maxInFlight;
       connection.send(frame.type, frame.channel, frame.payload, frame.length, frame.offset, pause);
       this.#bytes += HEADER_BYTES + frame.length;
       frame.owner.countWire(HEADER_BYTES + frame.length);
@@ -205,6 +185,8 @@ export class Transmitter {
         channel: channel.id,
         owner: channel,
         offset: 0,
+        sentAt: 0,
+        ackedWhenSent: 0,
       };
       this.#lanes[lane].append(frame);
       return frame;

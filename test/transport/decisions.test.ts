@@ -118,6 +118,8 @@ describe('a lane', () => {
     length,
     owner,
     offset: -1,
+    sentAt: 0,
+    ackedWhenSent: 0,
   });
 
   it('hands out each frame until it is acknowledged, across any number of rewinds', () => {
