@@ -12,7 +12,8 @@ import type { SourceEffect, SourceEvent } from './source-machine.ts';
 import { type MemoryLook, SourceMemory } from './source-memory.ts';
 import type { SourceOptions } from './source-options.ts';
 import { removeMirrors } from './source-qemu.ts';
-import { StandbyUpkeep } from './standby-upkeep.ts';
+import { convergeStanding } from './standby-converge.ts';
+import { StandbyUpkeep, type UpkeepMeasure } from './standby-upkeep.ts';
 import { watchProgress } from './watchdog.ts';
 
 const PREFLIGHT_TIMEOUT_MS = 15_000;
@@ -55,6 +56,7 @@ export class SourceAttempt {
   #bytesAtTrigger: number | undefined;
   /** All has been sent once, before anybody waited for it. */
   #armed = false;
+  #measure: UpkeepMeasure | undefined;
 
   constructor(options: SourceOptions, key: HandoffKey, dispatch: (event: SourceEvent) => void) {
     this.#options = options;
@@ -280,24 +282,28 @@ export class SourceAttempt {
       now,
     });
     this.#armed = !standby.trigger.aborted;
-    await upkeep.run(this.#stop.signal);
+    const measure = await upkeep.run(this.#stop.signal);
+    if (this.#armed) this.#measure = measure;
     this.#bytesAtTrigger = this.bytesOnLink;
   }
 
   async #converge(): Promise<void> {
     const { insist, targetPauseMs, manner } = this.#options;
     const { memory, disks } = this.#parts();
-    await memory.converge(
-      disks,
-      () => ({
-        insist: insist?.aborted === true,
-        standby: this.#armed,
-        urgent: manner?.().urgent === true,
-        ...(targetPauseMs === undefined ? {} : { targetMs: targetPauseMs }),
-      }),
-      (look) => this.#reportMemory(look),
-      this.#stop.signal,
-    );
+    const { signal } = this.#stop;
+    const options = () => ({
+      insist: insist?.aborted === true,
+      standby: this.#armed,
+      urgent: manner?.().urgent === true,
+      ...(targetPauseMs === undefined ? {} : { targetMs: targetPauseMs }),
+    });
+    const onLook = (look: MemoryLook) => this.#reportMemory(look);
+    const measure = this.#measure;
+    if (measure === undefined) await memory.converge(disks, options, onLook, signal);
+    else {
+      const parts = { memory, disks, rate: this.#rate, measure, options, onLook };
+      await convergeStanding(parts, signal);
+    }
   }
 
   #reportMemory({ bytesDone, bytesTotal, bytesPerSecond, ...look }: MemoryLook): void {
@@ -353,6 +359,7 @@ export class SourceAttempt {
       });
       this.#bytesAtRelease = this.bytesOnLink;
       memory.relay.hold.release();
+      memory.relay.gate.open();
       await stopped;
       this.times.stoppedAt = now();
       stage += 1;

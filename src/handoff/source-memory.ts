@@ -9,6 +9,7 @@ import { MEMORY_CHANNEL } from './messages.ts';
 import type { QmpPort, SessionPort } from './ports.ts';
 import { capabilities, type MigrateInfo, migrateInfo, statusInfo } from './qemu-names.ts';
 import {
+  ACCEPTED_PAUSE_MS,
   initialResidue,
   judgeResidue,
   type ResidueOptions,
@@ -22,11 +23,14 @@ const UNLIMITED_BYTES_PER_SECOND = 2 ** 40;
 /** Downtime limits, ms: of plain QEMU until the release, and the largest there is after it. */
 const DOWNTIME_BEFORE_MS = 300;
 const DOWNTIME_RELEASED_MS = 2_000_000;
-/** A look costs QEMU about 0.1 ms; in a standby that was triggered each of these counts. */
+/** A look costs QEMU about 0.1 ms. */
 const LOOK_EVERY_MS = 100;
-const TRIGGERED_LOOK_EVERY_MS = 5;
 /** QEMU notices the end of its stream before the reason for it arrives, ms. */
 const REASON_MS = 200;
+/** A sweep ends, and the next begins, with less than this left, bytes. */
+const SWEPT_BYTES = 64 * 1024;
+/** A guest that changes a lot keeps a fill from its end no longer than this, ms. */
+const CATCH_UP_MS = 30_000;
 /** Of auto-converge, where it is on: a tenth of the guest's time more each time QEMU sees that it does not converge. */
 const THROTTLE = {
   'cpu-throttle-initial': 20,
@@ -108,7 +112,10 @@ export class SourceMemory {
     await qmp.execute('migrate', { uri: `unix:${join(directory, 'memory.sock')}` });
   }
 
-  /** All has been sent once, and the destination has said that it is ready. Rejects with the signal's reason. */
+  /**
+   * All has been sent once, the destination has said that it is ready, and what the guest has changed meanwhile is sent too, if
+   * that can be done in `CATCH_UP_MS`. Rejects with the signal's reason.
+   */
   async fill(
     disks: SourceDisks,
     mayFlow: () => boolean,
@@ -117,6 +124,7 @@ export class SourceMemory {
   ): Promise<void> {
     let state = initialResidue;
     let ready = false;
+    let sentOnceAt: number | undefined;
     this.relay.hold.acknowledged.then(() => {
       ready = true;
     });
@@ -127,10 +135,14 @@ export class SourceMemory {
       const { ram, disk } = await this.look(disks);
       if (ram !== undefined) {
         this.#measure(disk.ackedBytes, this.queued(disk));
-        const judged = this.#judge(state, ram, this.queued(disk), { insist: false });
+        const judged = this.judge(state, ram, this.queued(disk), { insist: false });
         state = judged.state;
         onLook(judged.look);
-        if (ready && ram['dirty-sync-count'] > 1) return;
+        if (ram['dirty-sync-count'] > 1) {
+          sentOnceAt ??= performance.now();
+          const late = performance.now() - sentOnceAt > CATCH_UP_MS;
+          if (ready && (late || (judged.look.verdict.pauseMs ?? 0) <= ACCEPTED_PAUSE_MS)) return;
+        }
       }
       await delay(LOOK_EVERY_MS, undefined, { signal });
     }
@@ -147,31 +159,21 @@ export class SourceMemory {
     signal: AbortSignal,
   ): Promise<ResidueVerdict> {
     await Promise.race([this.relay.hold.acknowledged, aborted(signal)]);
-    this.relay.gate.open();
     let state = initialResidue;
-    let firstPass: number | undefined;
     for (;;) {
       signal.throwIfAborted();
       const { ram, disk, running, slowedBy } = await this.look(disks);
-      const judging = options();
       if (ram !== undefined) {
-        const passes = ram['dirty-sync-count'];
-        firstPass ??= passes;
-        // Between the bursts of a standby QEMU does not look: what it says first is as old as the last one.
-        if (!judging.standby || passes > firstPass) {
-          if (judging.standby) this.measureFilled(disk);
-          else this.#measure(disk.ackedBytes, this.queued(disk));
-          const judged = this.#judge(state, ram, this.queued(disk), judging);
-          state = judged.state;
-          onLook({ ...judged.look, slowedBy });
-          if (judged.look.verdict.action === 'release') {
-            if (!running) throw new Error('the guest was paused during the handoff');
-            return judged.look.verdict;
-          }
+        this.#measure(disk.ackedBytes, this.queued(disk));
+        const judged = this.judge(state, ram, this.queued(disk), options());
+        state = judged.state;
+        onLook({ ...judged.look, slowedBy });
+        if (judged.look.verdict.action === 'release') {
+          if (!running) throw new Error('the guest was paused during the handoff');
+          return judged.look.verdict;
         }
       }
-      const pause = judging.standby ? TRIGGERED_LOOK_EVERY_MS : LOOK_EVERY_MS;
-      await delay(pause, undefined, { signal });
+      await delay(LOOK_EVERY_MS, undefined, { signal });
     }
   }
 
@@ -202,20 +204,23 @@ export class SourceMemory {
     return this.relay.bytesPending + disk.backlogBytes;
   }
 
-  #judge(
+  /** `measured` instead of what QEMU and this stream say of themselves, where that is known better. */
+  judge(
     state: ResidueState,
     ram: NonNullable<MigrateInfo['ram']>,
     queuedBytes: number,
     options: ResidueOptions,
+    measured?: { readonly dirtyBytesPerSecond: number; readonly compression: number },
   ): { readonly state: ResidueState; readonly look: MemoryLook } {
     const bytesPerSecond = this.#rate.bytesPerSecond;
     const sample = {
       at: performance.now(),
       remainingBytes: ram.remaining,
       passes: ram['dirty-sync-count'],
-      dirtyBytesPerSecond: ram['dirty-pages-rate'] * ram['page-size'],
+      dirtyBytesPerSecond:
+        measured?.dirtyBytesPerSecond ?? ram['dirty-pages-rate'] * ram['page-size'],
       queuedBytes,
-      compression: this.#compression,
+      compression: measured?.compression ?? this.#compression,
       bytesPerSecond,
     };
     const judged = judgeResidue(state, sample, options);
@@ -230,8 +235,19 @@ export class SourceMemory {
   }
 
   /**
-   * From now on QEMU switches over as soon as it has the acknowledgement. The guest still runs. QEMU takes new limits into
-   * account within 100 ms, which a standby has behind it when it is triggered.
+   * From now on QEMU looks for what was changed only when it has sent nearly all that it knew of: each pass is a sweep, in which
+   * no page crosses twice.
+   */
+  async sweep(): Promise<void> {
+    await this.#qmp.execute('migrate-set-parameters', {
+      'downtime-limit': 1,
+      'avail-switchover-bandwidth': SWEPT_BYTES * 1000,
+    });
+  }
+
+  /**
+   * From now on QEMU switches over as soon as it has the acknowledgement, whatever is left. The guest still runs. QEMU takes
+   * new limits into account every 100 ms.
    */
   async armRelease(): Promise<void> {
     if (this.#releasable) return;

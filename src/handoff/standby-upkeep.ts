@@ -12,12 +12,15 @@ const FIRST_LOOK_MS = 2;
 const LAST_LOOK_MS = 250;
 /** Looks at what is acknowledged cost nothing, ms. */
 const ACK_LOOK_MS = 5;
-/** A pass that leaves no more behind has sent all, bytes. */
+/** A pass that leaves no more behind has sent all: bytes, and what the link carries in this time, ms. */
 const NEARLY_NOTHING_BYTES = 64 * 1024;
+const NEARLY_NOTHING_MS = 30;
 /** Figures are averages over about so many bursts. */
 const REMEMBERED = 8;
 /** What compression is measured on, bytes of memory. */
 const MIN_MEASURED_BYTES = 64 * 1024;
+/** Below it the frames of the stream are what is measured. */
+const LEAST_COMPRESSION = 0.02;
 /** Before anything is measured: as memory of a quiet guest compresses. */
 const COMPRESSION = 0.25;
 
@@ -28,6 +31,27 @@ export interface UpkeepOptions {
   readonly standby: StandbyOptions;
   readonly rttMs: () => number | undefined;
   readonly now: Clock;
+}
+
+/** What the guest changes, bytes of memory a second, and bytes on the link per byte of memory. */
+export interface UpkeepMeasure {
+  readonly dirtyBytesPerSecond: number;
+  readonly compression: number;
+}
+
+/**
+ * Whether all that had been changed before the burst has been sent: QEMU has begun its second sweep since, or its first and
+ * little is left. A guest changes some pages all the time, so that there is always something left. `passes`: since the burst began.
+ */
+export function swept(
+  passes: number,
+  remainingBytes: number,
+  bytesPerSecond: number | undefined,
+  compression: number,
+): boolean {
+  const carried = ((bytesPerSecond ?? 0) * NEARLY_NOTHING_MS) / 1000;
+  const little = Math.max(NEARLY_NOTHING_BYTES, carried / Math.max(compression, LEAST_COMPRESSION));
+  return passes > 1 || (passes === 1 && remainingBytes <= little);
 }
 
 interface Burst {
@@ -54,19 +78,18 @@ export class StandbyUpkeep {
     this.#freshAt = options.now();
   }
 
-  /** Resolves when it is triggered, with QEMU's stream flowing again. Rejects with the reason of `signal`. */
-  async run(signal: AbortSignal): Promise<void> {
+  /** Resolves when it is triggered. Rejects with the reason of `signal`. */
+  async run(signal: AbortSignal): Promise<UpkeepMeasure> {
     const { memory, disks, rate, standby } = this.#options;
     const { trigger, budget } = standby;
-    const { gate } = memory.relay;
     const woken = AbortSignal.any([trigger, signal]);
-    await memory.armRelease();
+    await memory.sweep();
     const { ram } = await memory.look(disks);
     this.#sent = ram?.['normal-bytes'] ?? 0;
     this.#wire = this.#onWire;
     while (!woken.aborted) {
       const allowed = budget(rate.bytesPerSecond);
-      const burst = await this.#burst(allowed.burstBytes, woken);
+      const burst = await this.#burst(woken);
       if (burst === undefined) break;
       this.#account(burst);
       const pause = pauseBeforeBurst(allowed, {
@@ -77,8 +100,8 @@ export class StandbyUpkeep {
       });
       await delay(pause, undefined, { signal: woken }).catch(() => undefined);
     }
-    gate.open();
     signal.throwIfAborted();
+    return { dirtyBytesPerSecond: this.#dirty ?? 0, compression: this.#compression };
   }
 
   get #onWire(): number {
@@ -87,8 +110,8 @@ export class StandbyUpkeep {
   }
 
   /** undefined when it was interrupted. */
-  async #burst(maxBytes: number, woken: AbortSignal): Promise<Burst | undefined> {
-    const { memory, disks } = this.#options;
+  async #burst(woken: AbortSignal): Promise<Burst | undefined> {
+    const { memory, disks, rate, standby } = this.#options;
     const { relay } = memory;
     const began = performance.now();
     const wireBefore = this.#onWire;
@@ -105,8 +128,11 @@ export class StandbyUpkeep {
       if (ram === undefined) continue;
       const passes = ram['dirty-sync-count'];
       first ??= passes;
-      complete = passes > first && ram.remaining <= NEARLY_NOTHING_BYTES;
-      if (complete || this.#onWire - wireBefore >= maxBytes) break;
+      const bytesPerSecond = rate.bytesPerSecond;
+      complete = swept(passes - first, ram.remaining, bytesPerSecond, this.#compression);
+      // Asked again at every look: the link may just have become slow.
+      const most = standby.budget(bytesPerSecond).burstBytes;
+      if (complete || this.#onWire - wireBefore >= most) break;
     }
     if (woken.aborted) return undefined;
     relay.gate.shut();

@@ -36,12 +36,12 @@ const TIGHT_INTERVAL_MS = 500;
 const UNKNOWN_LINK = 128 * 1024;
 
 /**
- * A guest in use must not notice what its standby costs the link: half of it is the most, less where it is paid for. On
+ * What is left of the link has to do for the guest and its user: a standby takes seven tenths at the most, and less where it is paid for. On
  * battery bursts are rarer, so that the radio sleeps between them.
  */
 export function upkeepBudget(conditions: UpkeepConditions): UpkeepBudget {
   const { onBattery, metered, linkBytesPerSecond, standbys, tight = false } = conditions;
-  const share = tight ? 0.8 : metered ? 0.1 : onBattery ? 0.25 : 0.5;
+  const share = tight ? 0.8 : metered ? 0.1 : onBattery ? 0.25 : 0.7;
   const all = (linkBytesPerSecond ?? UNKNOWN_LINK) * share;
   const bytesPerSecond = Math.max(MIN_BYTES_PER_SECOND, all / Math.max(1, standbys));
   const sparing = (onBattery || metered) && !tight;

@@ -17,12 +17,12 @@ const mains: UpkeepConditions = {
 
 describe('the budget', () => {
   test.each<[string, Partial<UpkeepConditions>, number]>([
-    ['half of the link on mains', {}, 500_000],
+    ['seven tenths of the link on mains', {}, 700_000],
     ['a quarter on battery', { onBattery: true }, 250_000],
     ['a tenth where it is paid for', { metered: true, onBattery: true }, 100_000],
-    ['shared by all that stand by', { standbys: 4 }, 125_000],
+    ['shared by all that stand by', { standbys: 4 }, 175_000],
     ['never too little for an idle guest', { linkBytesPerSecond: 1_000 }, 24_576],
-    ['modest while the link is unknown', { linkBytesPerSecond: undefined }, 65_536],
+    ['modest while the link is unknown', { linkBytesPerSecond: undefined }, 91_750.4],
   ])('is %s', (_name, change, bytesPerSecond) => {
     expect(upkeepBudget({ ...mains, ...change }).bytesPerSecond).toBe(bytesPerSecond);
   });

@@ -1,0 +1,77 @@
+/**
+ * From the trigger of a standby to the release. What has changed crosses in one pass, then QEMU is kept from making
+ * others: a guest has pages that it changes all the time, and passes over these alone would fill any link, so that nothing
+ * ever seems to be left. While the pass drains only little changes; if that is too much for the pause, another follows.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { LinkRate } from './link-rate.ts';
+import { initialResidue, type ResidueOptions } from './residue.ts';
+import type { SourceDisks } from './source-disks.ts';
+import type { MemoryLook, SourceMemory } from './source-memory.ts';
+import { swept, type UpkeepMeasure } from './standby-upkeep.ts';
+
+/** Each of these counts, ms. */
+const LOOK_EVERY_MS = 5;
+/** A pass that takes the link so long has to drain before there is another, ms. */
+const LONGEST_BURST_MS = 1_000;
+/** With no more in flight the link is about to be idle, bytes. */
+const DRAINED_BYTES = 2 * 1024;
+/** While nothing is known of the link, bytes a second. */
+const UNKNOWN_LINK = 128 * 1024;
+
+export interface ConvergeParts {
+  readonly memory: SourceMemory;
+  readonly disks: SourceDisks;
+  readonly rate: LinkRate;
+  /** What upkeep has found out. */
+  readonly measure: UpkeepMeasure;
+  readonly options: () => ResidueOptions;
+  readonly onLook: (look: MemoryLook) => void;
+}
+
+/**
+ * Resolves when the residue may be released; QEMU's stream may be shut then. Rejects with the signal's reason, and when the
+ * guest does not run.
+ */
+export async function convergeStanding(parts: ConvergeParts, signal: AbortSignal): Promise<void> {
+  const { memory, rate, onLook, disks } = parts;
+  const { relay } = memory;
+  let state = initialResidue;
+  /** Whether it may be released now, by what QEMU says. */
+  const look = async (since: number): Promise<{ passes: number; left: number; done: boolean }> => {
+    signal.throwIfAborted();
+    const { ram, disk, running, slowedBy } = await memory.look(disks);
+    memory.measureFilled(disk);
+    if (ram === undefined) return { passes: 0, left: Number.POSITIVE_INFINITY, done: false };
+    const passes = ram['dirty-sync-count'];
+    const left = ram.remaining;
+    // Between bursts QEMU does not look: what it says before the next pass is as old as the last one.
+    if (passes <= since) return { passes, left, done: false };
+    const judged = memory.judge(state, ram, memory.queued(disk), parts.options(), parts.measure);
+    state = judged.state;
+    onLook({ ...judged.look, slowedBy });
+    const done = judged.look.verdict.action === 'release';
+    if (done && !running) throw new Error('the guest was paused during the handoff');
+    return { passes, left, done };
+  };
+  for (;;) {
+    const before = relay.bytesAcked + relay.bytesPending;
+    const most = ((rate.bytesPerSecond ?? UNKNOWN_LINK) * LONGEST_BURST_MS) / 1000;
+    const { passes: since } = await look(Number.POSITIVE_INFINITY);
+    relay.gate.open();
+    for (;;) {
+      const { passes, left, done } = await look(since);
+      if (done) return;
+      const sent = relay.bytesAcked + relay.bytesPending - before;
+      const { compression } = parts.measure;
+      if (swept(passes - since, left, rate.bytesPerSecond, compression) || sent >= most) break;
+      await delay(LOOK_EVERY_MS, undefined, { signal });
+    }
+    relay.gate.shut();
+    for (;;) {
+      if ((await look(since)).done) return;
+      if (relay.bytesPending <= DRAINED_BYTES) break;
+      await delay(LOOK_EVERY_MS, undefined, { signal });
+    }
+  }
+}
