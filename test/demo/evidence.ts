@@ -82,6 +82,11 @@ export class Evidence {
     return at;
   }
 
+  /** Notes what was found out later. */
+  eventAt(at: number, event: string, details: Readonly<Record<string, unknown>>): void {
+    this.#line('events.jsonl', { realtimeMs: at, event, ...details });
+  }
+
   link(label: string, statistics: Readonly<Record<string, WayStatistics>>): void {
     this.#line('link.jsonl', { realtimeMs: realtimeMs(), label, statistics });
   }

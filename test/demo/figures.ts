@@ -46,7 +46,7 @@ const SILENCE_MS = 3000;
 export interface HandoffFigures {
   readonly from: string;
   readonly to: string;
-  readonly kind: 'cold';
+  readonly kind: 'cold' | 'armed';
   readonly triggerToRunningMs: number;
   readonly blackoutMs: number;
   readonly packetsSent: number;
@@ -79,6 +79,7 @@ export interface HandoffWindow {
   readonly number: number;
   readonly from: 'device' | 'site';
   readonly to: 'device' | 'site';
+  readonly kind: 'cold' | 'armed';
   readonly startedAt: number;
   readonly endedAt: number;
   /** The guest's own datagrams are ordered between these. */
@@ -87,6 +88,7 @@ export interface HandoffWindow {
 }
 
 const side = z.enum(['device', 'site']);
+const kind = z.enum(['cold', 'armed']).default('cold');
 
 export function handoffWindows(events: readonly DemoEvent[]): HandoffWindow[] {
   const time = (name: string, handoff: number): number => {
@@ -102,6 +104,7 @@ export function handoffWindows(events: readonly DemoEvent[]): HandoffWindow[] {
         number,
         from: side.parse(end.from),
         to: side.parse(end.to),
+        kind: kind.parse(end.kind),
         startedAt: time('handoff-start', number),
         endedAt: end.realtimeMs,
         watchedFrom: time('watch-start', number),
@@ -139,7 +142,7 @@ export function computeFigures(evidence: string): Figures {
     return {
       from,
       to,
-      kind: 'cold',
+      kind: window.kind,
       triggerToRunningMs: pause.resumedAt - startedAt,
       blackoutMs: Math.max(0, ...probes.series.map((series) => longestGap(series, pause))),
       packetsSent: echoes.sent + expected,

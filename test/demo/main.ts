@@ -2,6 +2,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { asSojournError } from '../../src/common/index.ts';
+import { loadTraces } from '../../src/link/index.ts';
 import { enterLab, Lab } from '../lab/index.ts';
 import { collectLogs, Evidence } from './evidence.ts';
 import { computeFigures } from './figures.ts';
@@ -9,8 +10,14 @@ import { type DemoOptions, LINKS, parseOptions, USAGE } from './options.ts';
 import { complaints, demoResult, table } from './report.ts';
 import { Scenario } from './scenario.ts';
 import { Story } from './story.ts';
+import { traceComplaints, traceResult, traceTable } from './trace-report.ts';
+import { TraceScenario } from './trace-scenario.ts';
 
 const INTERRUPTED = 130;
+/** Beside the access point, before the recording begins; bit/s. */
+const STANDING_RATE = 100e6;
+/** Recordings say nothing of delays, one way. */
+const TRACE_DELAY_MS = 10;
 
 /** Returns the exit code: 0 only when everything was as it must be. */
 async function demo(options: DemoOptions): Promise<number> {
@@ -24,6 +31,7 @@ async function demo(options: DemoOptions): Promise<number> {
       abort.abort(new Error('interrupted'));
       interrupted.resolve();
     });
+  if (options.trace !== undefined) return traceDemo(options, options.trace, story, abort.signal);
   const { words, rateBitsPerSecond, delayMs } = LINKS[options.link];
   const way = { rateBitsPerSecond, delayMs };
   const lab = await story.step('networks', () => Lab.create({ up: way, down: way }));
@@ -56,6 +64,43 @@ async function demo(options: DemoOptions): Promise<number> {
     return wrong.length === 0 ? 0 : 1;
   } catch (error) {
     if (!abort.signal.aborted) throw error;
+    story.say('interrupted; everything is being taken down');
+    return INTERRUPTED;
+  } finally {
+    await lab.close();
+  }
+}
+
+/** As `demo`, with a laptop that moves as in a recording. */
+async function traceDemo(
+  options: DemoOptions,
+  file: string,
+  story: Story,
+  signal: AbortSignal,
+): Promise<number> {
+  const [trace] = await loadTraces(file);
+  if (trace === undefined) throw new Error(`${file} has no recording`);
+  const way = { rateBitsPerSecond: STANDING_RATE, delayMs: TRACE_DELAY_MS };
+  const lab = await story.step('networks', () => Lab.create({ up: way, down: way }));
+  try {
+    const evidence = new Evidence(
+      resolve(options.evidence ?? mkdtempSync(join(lab.directory, 'e'))),
+    );
+    const scenario = new TraceScenario({ lab, evidence, story, trace, file, signal });
+    const outcome = await scenario.run().finally(() => {
+      for (const [side, { state }] of scenario.places) collectLogs(state, evidence.path(side));
+    });
+    const figures = await story.step('figures', async () => computeFigures(evidence.directory));
+    const result = traceResult(outcome, figures, story.phases, evidence.client);
+    writeFileSync(evidence.path('result.json'), `${JSON.stringify(result)}\n`);
+    story.say(`\n${traceTable(result)}`);
+    for (const complaint of traceComplaints(figures, result.outage))
+      story.say(`NOT AS IT MUST BE: ${complaint}`);
+    if (options.evidence !== undefined) story.say(`\nEvidence: ${evidence.directory}`);
+    if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+    return result.ok ? 0 : 1;
+  } catch (error) {
+    if (!signal.aborted) throw error;
     story.say('interrupted; everything is being taken down');
     return INTERRUPTED;
   } finally {

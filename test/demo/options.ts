@@ -1,4 +1,5 @@
 /** The command line of the demo. */
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { SojournError } from '../../src/common/index.ts';
 
@@ -16,7 +17,11 @@ export interface DemoOptions {
   /** Keep networks and agents for a look until Ctrl-C. */
   readonly keep: boolean;
   readonly link: LinkName;
+  /** A recording that the laptop's link follows, and its agent's sensor; nobody asks for a handoff then. */
+  readonly trace: string | undefined;
 }
+
+const TRACE = fileURLToPath(new URL('./traces/walk-out-and-back.csv', import.meta.url));
 
 export const USAGE = `npm run demo -- [options]
 
@@ -27,6 +32,8 @@ machine, in network namespaces, and is gone afterwards.
   --json            end with one line of JSON (use: npm run -s demo -- --json)
   --evidence DIR    leave raw logs, captures and command lines in DIR
   --link PRESET     the laptop's link: ${Object.keys(LINKS).join(', ')} (default 100M)
+  --trace FILE      the laptop moves as in a recording, and the guest leaves and returns by
+                    itself; without FILE, or with "default", a short walk
   --keep            keep everything running at the end, until Ctrl-C
   --help            print this
 `;
@@ -35,18 +42,20 @@ machine, in network namespaces, and is gone afterwards.
 export function parseOptions(argv: readonly string[]): DemoOptions | undefined {
   try {
     const { values } = parseArgs({
-      args: [...argv],
+      args: withTrace(argv),
       options: {
         json: { type: 'boolean', default: false },
         evidence: { type: 'string' },
         keep: { type: 'boolean', default: false },
         link: { type: 'string', default: '100M' },
+        trace: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
     });
     if (values.help) return undefined;
     if (!isLink(values.link)) throw new Error(`There is no link preset ${values.link}`);
-    return { ...values, evidence: values.evidence, link: values.link };
+    const trace = values.trace === 'default' ? TRACE : values.trace;
+    return { ...values, evidence: values.evidence, link: values.link, trace };
   } catch (cause) {
     throw new SojournError({
       kind: 'usage',
@@ -56,6 +65,15 @@ export function parseOptions(argv: readonly string[]): DemoOptions | undefined {
       cause,
     });
   }
+}
+
+/** `--trace` alone means the recording that comes with the demo. */
+function withTrace(argv: readonly string[]): string[] {
+  return argv.flatMap((argument, index) => {
+    const next = argv[index + 1];
+    const alone = argument === '--trace' && (next === undefined || next.startsWith('-'));
+    return alone ? [argument, 'default'] : [argument];
+  });
 }
 
 function isLink(name: string): name is LinkName {

@@ -18,6 +18,8 @@ export interface PlacesOptions {
   readonly lab: Lab;
   readonly evidence: Evidence;
   readonly signal: AbortSignal;
+  /** Beside what every laptop is started with. */
+  readonly deviceFlags?: readonly string[];
 }
 
 const guestView = z.looseObject({
@@ -30,7 +32,7 @@ type GuestView = z.infer<typeof guestView>;
 
 /** Starts both agents with the demo guest's image and pairs them; each is in `places` as soon as it runs. */
 export async function startPlaces(
-  { lab, evidence, signal }: PlacesOptions,
+  { lab, evidence, signal, deviceFlags = [] }: PlacesOptions,
   places: Map<Side, Place>,
 ): Promise<void> {
   const start = async (profile: Side, name: string, flags: readonly string[]) => {
@@ -48,7 +50,7 @@ export async function startPlaces(
       ...['--listen', '0.0.0.0:7420', '--advertise', ADDRESSES.site4, '--tap', 'sojourn0'],
       ...['--hoa4', ADDRESSES.hoaPrefix4, '--hoa6', ADDRESSES.hoaPrefix6],
     ]),
-    start('device', 'laptop', []),
+    start('device', 'laptop', deviceFlags),
   ]);
   const made = z
     .looseObject({ invite: z.string() })
