@@ -51,6 +51,8 @@ export interface PlacesOptions extends LabOptions {
   readonly registryApart?: boolean;
   /** A command that the site's agent is always started by. */
   readonly siteThrough?: (lab: Lab) => readonly string[];
+  /** Beside what the device's agent is always started with. */
+  readonly deviceFlags?: (lab: Lab) => readonly string[];
 }
 
 /** Where a site listens. */
@@ -70,10 +72,11 @@ export class TwoPlaces {
   readonly registry: AgentPlace | undefined;
   #witness: Witness | undefined;
 
-  private constructor(lab: Lab, { registryApart, siteThrough }: PlacesOptions) {
+  private constructor(lab: Lab, { registryApart, siteThrough, deviceFlags }: PlacesOptions) {
     this.lab = lab;
     const logs = process.env.SOJOURN_TEST_LOGS ?? lab.directory;
-    this.device = new AgentPlace({ lab, side: 'device', name: 'laptop', flags: [], logs });
+    const flags = deviceFlags?.(lab) ?? [];
+    this.device = new AgentPlace({ lab, side: 'device', name: 'laptop', flags, logs });
     const through = siteThrough?.(lab) ?? [];
     const site = { lab, side: 'site', name: 'cloud', logs, through } as const;
     if (registryApart !== true) {
