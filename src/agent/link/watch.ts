@@ -9,25 +9,22 @@ import type { GuestSpec } from '../../guest/spec.ts';
 import type { Manner } from '../../handoff/index.ts';
 import {
   type Decision,
-  decide,
-  initialState,
   LinkMonitor,
   type LinkSample,
   type LinkSensor,
   type MonitorEvent,
   type Outlook,
-  type PolicyState,
   type Situation,
-  systemClocks,
 } from '../../link/index.ts';
 import type { Session } from '../../transport/index.ts';
 import type { PolicyStore } from '../state/policy-store.ts';
-import { type Circumstances, circumstances, goOn, type Hold } from './hold.ts';
+import { circumstances } from './hold.ts';
 import { Host, type ToldConditions } from './host.ts';
 import { Mover } from './mover.ts';
 import { ProbedPlaces } from './place-probes.ts';
 import type { TraceSensor } from './sensor.ts';
 import { linkView } from './view.ts';
+import { Watched } from './watched.ts';
 
 export interface WatchedGuest {
   readonly spec: GuestSpec;
@@ -77,16 +74,6 @@ const REMEMBER_EVERY_MS = 60_000;
 /** Changes of decisions that are kept for whoever looks. */
 const MAX_RECENT = 64;
 
-interface Watched {
-  state: PolicyState;
-  decision: Decision | undefined;
-  view: DecisionView | undefined;
-  hold: (Hold & { readonly because: 'moved' | 'disarmed' }) | undefined;
-  at: WatchedGuest['at'] | undefined;
-  armed: boolean;
-  tightUntilMs: number;
-}
-
 type DecisionEvent = Extract<MonitorEvent, { kind: 'decision' }>;
 
 export class LinkWatch {
@@ -114,8 +101,7 @@ export class LinkWatch {
       (move, error) => {
         // Its result is known now; what the guest does next is not a person's doing.
         const watched = this.#watched.get(move.spec.id);
-        if (watched !== undefined && error === undefined)
-          watched.at = move.action === 'fire' ? 'away' : 'here';
+        if (error === undefined) watched?.movedByUs(move.action === 'fire' ? 'away' : 'here');
         ports.changed();
       },
     );
@@ -174,7 +160,7 @@ export class LinkWatch {
 
   view(): LinkView {
     const { sensor, store } = this.#options;
-    const now = [...this.#watched.values()].flatMap(({ view }) => (view === undefined ? [] : view));
+    const now = [...this.#watched.values()].map(({ view }) => view);
     return linkView({
       ...{ sensor, rules: store.rules, now, recent: this.#recent },
       sensorState: this.#monitor.sensorState,
@@ -203,62 +189,27 @@ export class LinkWatch {
   }
 
   #decide(guest: WatchedGuest, event: DecisionEvent): void {
+    const { log, ports, store } = this.#options;
     const { atMs, outlook, sample } = event;
-    const watched = this.#watched.get(guest.spec.id) ?? unwatched();
-    this.#watched.set(guest.spec.id, watched);
+    const { id, name } = guest.spec;
+    const watched = this.#watched.get(id) ?? new Watched(guest.spec);
+    this.#watched.set(id, watched);
     const situation = this.#situation(guest, sample);
-    this.#notice(guest, watched, circumstances(situation, outlook), atMs);
-    const { wallMs, minuteOfWeek } = systemClocks();
-    const wish = watched.hold === undefined ? undefined : ('stay' as const);
-    const input = { ...situation, wish, atMs, wallMs, minuteOfWeek, outlook };
-    const { state, decision } = decide(watched.state, input, this.#options.store.rules);
-    watched.state = state;
-    this.#tellOf(guest, watched, decision);
-    watched.decision = decision;
+    const own = this.#mover.move?.spec.id === id;
+    const because = watched.notice(guest, circumstances(situation, outlook), atMs, own);
+    if (because !== undefined)
+      log.info({ guest: name, because }, 'left alone after what was done by hand');
+    const { decision, isNew } = watched.decide({ ...situation, atMs, outlook }, store.rules);
+    if (isNew) {
+      this.#recent.push(watched.view);
+      if (this.#recent.length > MAX_RECENT) this.#recent.shift();
+      const { action, code, why } = decision;
+      log[action === 'none' ? 'debug' : 'info']({ guest: name, action, code, why }, 'policy');
+      ports.changed();
+    }
     if (decision.action === 'tighten' || decision.action === 'fire')
       watched.tightUntilMs = atMs + TIGHT_MS;
     this.#carryOut(guest, decision, outlook);
-  }
-
-  /** What changed about the guest and was not our doing was a person's. */
-  #notice(guest: WatchedGuest, watched: Watched, now: Circumstances, atMs: number): void {
-    const { hold } = watched;
-    const left = hold && goOn(hold, now, atMs);
-    watched.hold = left && { ...left, because: hold.because };
-    const { at } = guest;
-    const armed = guest.standby !== null;
-    const own = this.#mover.move?.spec.id === guest.spec.id;
-    if (at === 'moving') {
-      watched.armed = armed;
-      return;
-    }
-    const moved = watched.at !== undefined && watched.at !== at;
-    const disarmed = watched.armed && !armed && at === 'here' && watched.at === 'here';
-    if ((moved || disarmed) && !own) {
-      const because = moved ? 'moved' : 'disarmed';
-      watched.hold = { begun: now, otherSinceMs: undefined, because };
-      this.#options.log.info(
-        { guest: guest.spec.name, because },
-        'left alone after what was done by hand',
-      );
-    }
-    if (armed && watched.hold?.because === 'disarmed') watched.hold = undefined;
-    watched.at = at;
-    watched.armed = armed;
-  }
-
-  /** Changes only. */
-  #tellOf({ spec }: WatchedGuest, watched: Watched, { action, code, why }: Decision): void {
-    const before = watched.view;
-    const at = new Date().toISOString();
-    const view = { at, guest: { id: spec.id, name: spec.name }, action, code, why };
-    watched.view = view;
-    if (before?.action === action && before.code === code) return;
-    this.#recent.push(view);
-    if (this.#recent.length > MAX_RECENT) this.#recent.shift();
-    const level = action === 'none' ? 'debug' : 'info';
-    this.#options.log[level]({ guest: spec.name, action, code, why }, 'policy');
-    this.#options.ports.changed();
   }
 
   #carryOut({ spec, standby, at }: WatchedGuest, decision: Decision, outlook?: Outlook): void {
@@ -370,18 +321,6 @@ export class LinkWatch {
   #remember(): void {
     this.#options.store.memories = this.#monitor.memories;
   }
-}
-
-function unwatched(): Watched {
-  return {
-    state: initialState,
-    decision: undefined,
-    view: undefined,
-    hold: undefined,
-    at: undefined,
-    armed: false,
-    tightUntilMs: Number.NEGATIVE_INFINITY,
-  };
 }
 
 function residueOf(standby: StandbyView | null): number | undefined {
