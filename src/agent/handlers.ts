@@ -275,7 +275,7 @@ async function statusOf(parts: HandlerParts): Promise<Status> {
     guests,
     places: places.views(),
     datapath: datapathView(datapath.process, path, (id) => places.ref(id)),
-    warnings,
+    warnings: [...warnings, ...(parts.link?.notices() ?? [])],
     ...(parts.link === undefined ? {} : { link: parts.link.view() }),
   };
 }

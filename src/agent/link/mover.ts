@@ -1,6 +1,7 @@
 /** Carries out handoffs that were decided: one at a time, with growing pauses after failures, each cause told once. */
 import type { Logger } from 'pino';
-import { asSojournError, errorText } from '../../common/index.ts';
+import type { Notice } from '../../api/index.ts';
+import { asClause, asSojournError, errorText } from '../../common/index.ts';
 import type { GuestSpec } from '../../guest/spec.ts';
 
 const RETRY_MS = 3_000;
@@ -17,8 +18,12 @@ export interface Move {
 }
 
 interface Failures {
+  readonly name: string;
   readonly count: number;
   readonly code: string;
+  readonly reason: string;
+  readonly remedy: string | undefined;
+  readonly since: string;
   readonly notBeforeMs: number;
 }
 
@@ -48,9 +53,21 @@ export class Mover {
     return this.#move;
   }
 
-  /** Why the guest's last automatic handoff failed; undefined after a success. */
-  failure(guestId: string): string | undefined {
-    return this.#failures.get(guestId)?.code;
+  /** Guests whose last automatic handoff failed, and why. */
+  notices(): Notice[] {
+    return [...this.#failures.values()].map(({ name, reason, remedy, since }) => ({
+      code: 'automatic-handoff-failed',
+      severity: 'warning',
+      text: `${name} could not be moved by itself: ${reason}`,
+      ...(remedy === undefined ? {} : { remedy }),
+      since,
+      showAfterMs: 0,
+    }));
+  }
+
+  /** The guest is gone. */
+  forget(guestId: string): void {
+    this.#failures.delete(guestId);
   }
 
   /** Whether a move may begin now. */
@@ -102,11 +119,13 @@ export class Mover {
   }
 
   #failed({ spec, action }: Move, error: unknown): void {
-    const { code } = asSojournError(error);
+    const { code, message, remedy } = asSojournError(error);
     const before = this.#failures.get(spec.id);
     const count = (before?.count ?? 0) + 1;
     const pauseMs = Math.min(RETRY_MS * 2 ** (count - 1), RETRY_MAX_MS);
-    this.#failures.set(spec.id, { count, code, notBeforeMs: this.#now() + pauseMs });
+    const since = before?.code === code ? before.since : new Date().toISOString();
+    const told = { name: spec.name, code, reason: asClause(message), remedy, since };
+    this.#failures.set(spec.id, { ...told, count, notBeforeMs: this.#now() + pauseMs });
     if (before?.code !== code)
       this.#log.warn(
         { guest: spec.name, action, code, reason: errorText(error) },

@@ -3,7 +3,7 @@
  * sensor and forecasts; each guest has a policy state of its own. What a person does by hand is left alone (`hold.ts`).
  */
 import type { Logger } from 'pino';
-import type { DecisionView, LinkView, PlaceRef, StandbyView } from '../../api/index.ts';
+import type { DecisionView, LinkView, Notice, PlaceRef, StandbyView } from '../../api/index.ts';
 import { errorText, SojournError } from '../../common/index.ts';
 import type { GuestSpec } from '../../guest/spec.ts';
 import type { Manner } from '../../handoff/index.ts';
@@ -14,6 +14,7 @@ import {
   type LinkSensor,
   type MonitorEvent,
   type Outlook,
+  type SensorState,
   type Situation,
 } from '../../link/index.ts';
 import type { Session } from '../../transport/index.ts';
@@ -86,6 +87,7 @@ export class LinkWatch {
   readonly #recent: DecisionView[] = [];
   #guests: readonly WatchedGuest[] = [];
   #last: DecisionEvent | undefined;
+  #sensorText: string | undefined;
   #silentSinceMs: number | undefined;
   #tight: ReadonlySet<string> = new Set();
   #timer: NodeJS.Timeout | undefined;
@@ -158,6 +160,11 @@ export class LinkWatch {
     });
   }
 
+  /** What a person should know of what was tried. */
+  notices(): Notice[] {
+    return this.#mover.notices();
+  }
+
   view(): LinkView {
     const { sensor, store } = this.#options;
     const now = [...this.#watched.values()].map(({ view }) => view);
@@ -172,8 +179,7 @@ export class LinkWatch {
 
   #take(event: MonitorEvent): void {
     if (event.kind === 'sensor') {
-      this.#options.log.info({ sensor: this.#options.sensor?.name, ...event.state }, 'link sensor');
-      this.#options.ports.changed();
+      this.#sensorBecame(event.state);
       return;
     }
     this.#last = event;
@@ -181,11 +187,23 @@ export class LinkWatch {
     else this.#silentSinceMs ??= event.atMs;
     for (const guest of this.#guests) this.#decide(guest, event);
     for (const id of [...this.#watched.keys()])
-      if (!this.#guests.some(({ spec }) => spec.id === id)) this.#watched.delete(id);
+      if (!this.#guests.some(({ spec }) => spec.id === id)) {
+        this.#watched.delete(id);
+        this.#mover.forget(id);
+      }
     this.#keepTight(event.atMs);
     this.#attend(event);
     const rate = this.#best()?.bytesPerSecond;
     if (rate !== undefined && event.sample?.connected === true) this.#monitor.achieved(rate);
+  }
+
+  /** One that stays broken is not told of at every try. */
+  #sensorBecame(state: SensorState): void {
+    const { log, sensor, ports } = this.#options;
+    const text = state.kind === 'broken' ? state.reason : state.kind;
+    if (text !== this.#sensorText) log.info({ sensor: sensor?.name, ...state }, 'link sensor');
+    this.#sensorText = text;
+    ports.changed();
   }
 
   #decide(guest: WatchedGuest, event: DecisionEvent): void {

@@ -177,13 +177,19 @@ describe('a handoff that fails', () => {
     world.switchOn();
     world.guest = { ...world.guest, standby: standby() };
     world.outcome = full;
-    await world.start([...level(-50, 20), ...level(-92, 60)]);
+    await world.start([...level(-50, 20), ...level(-92, 140)]);
     await world.pass(80);
     const tries = world.done.filter((what) => what.startsWith('hand off')).length;
     // After 3, 6, 12 and 24 s.
     expect(tries).toBeGreaterThanOrEqual(4);
     expect(tries).toBeLessThanOrEqual(6);
     expect(warn).toHaveBeenCalledTimes(1);
+    expect(world.watch.notices()).toMatchObject([
+      { code: 'automatic-handoff-failed', text: `${spec.name} could not be moved by itself: Full` },
+    ]);
+    world.outcome = async () => undefined;
+    await world.pass(60);
+    expect(world.watch.notices()).toEqual([]);
   });
 
   test('is given up when the link has been gone for a while, and one is under way at a time', async () => {
