@@ -16,7 +16,7 @@ const MIB = 1024 * 1024;
 type State =
   | { readonly kind: 'waiting'; readonly obstacle: Obstacle }
   | { readonly kind: 'filling'; readonly progress: HandoffProgress | undefined }
-  | { readonly kind: 'armed'; readonly snapshot: StandbySnapshot | undefined }
+  | { readonly kind: 'armed'; readonly snapshot: StandbySnapshot }
   | { readonly kind: 'unavailable'; readonly obstacle: Obstacle };
 
 export class StandbyKeeper {
@@ -75,7 +75,6 @@ export class StandbyKeeper {
       case 'filling':
         return state.progress === undefined ? common : { ...common, progress: state.progress };
       case 'armed': {
-        if (state.snapshot === undefined) return common;
         const { converges, ...figures } = standbyFigures(
           state.snapshot,
           now,
@@ -141,8 +140,9 @@ export class StandbyKeeper {
   }
 
   #progress(progress: HandoffProgress): void {
-    if (progress.phase === 'armed') this.#enter({ kind: 'armed', snapshot: undefined });
-    else if (this.#state.kind === 'filling') this.#state = { kind: 'filling', progress };
+    // The fill ends with the first burst that has sent all.
+    if (this.#state.kind === 'filling' && progress.phase !== 'armed')
+      this.#state = { kind: 'filling', progress };
   }
 
   async #failed(error: unknown): Promise<void> {

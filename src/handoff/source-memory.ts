@@ -9,7 +9,6 @@ import { MEMORY_CHANNEL } from './messages.ts';
 import type { QmpPort, SessionPort } from './ports.ts';
 import { capabilities, type MigrateInfo, migrateInfo, statusInfo } from './qemu-names.ts';
 import {
-  ACCEPTED_PAUSE_MS,
   initialResidue,
   judgeResidue,
   type ResidueOptions,
@@ -29,8 +28,6 @@ const LOOK_EVERY_MS = 100;
 const REASON_MS = 200;
 /** A sweep ends, and the next begins, with less than this left, bytes. */
 const SWEPT_BYTES = 64 * 1024;
-/** A guest that changes a lot keeps a fill from its end no longer than this, ms. */
-const CATCH_UP_MS = 30_000;
 /** Of auto-converge, where it is on: a tenth of the guest's time more each time QEMU sees that it does not converge. */
 const THROTTLE = {
   'cpu-throttle-initial': 20,
@@ -112,10 +109,7 @@ export class SourceMemory {
     await qmp.execute('migrate', { uri: `unix:${join(directory, 'memory.sock')}` });
   }
 
-  /**
-   * All has been sent once, the destination has said that it is ready, and what the guest has changed meanwhile is sent too, if
-   * that can be done in `CATCH_UP_MS`. Rejects with the signal's reason.
-   */
+  /** All has been sent once, and the destination has said that it is ready. Rejects with the signal's reason. */
   async fill(
     disks: SourceDisks,
     mayFlow: () => boolean,
@@ -124,7 +118,6 @@ export class SourceMemory {
   ): Promise<void> {
     let state = initialResidue;
     let ready = false;
-    let sentOnceAt: number | undefined;
     this.relay.hold.acknowledged.then(() => {
       ready = true;
     });
@@ -138,11 +131,7 @@ export class SourceMemory {
         const judged = this.judge(state, ram, this.queued(disk), { insist: false });
         state = judged.state;
         onLook(judged.look);
-        if (ram['dirty-sync-count'] > 1) {
-          sentOnceAt ??= performance.now();
-          const late = performance.now() - sentOnceAt > CATCH_UP_MS;
-          if (ready && (late || (judged.look.verdict.pauseMs ?? 0) <= ACCEPTED_PAUSE_MS)) return;
-        }
+        if (ready && ram['dirty-sync-count'] > 1) return;
       }
       await delay(LOOK_EVERY_MS, undefined, { signal });
     }

@@ -16,7 +16,9 @@ const ACK_LOOK_MS = 5;
 const NEARLY_NOTHING_BYTES = 64 * 1024;
 const NEARLY_NOTHING_MS = 30;
 /** Figures are averages over about so many bursts. */
-const REMEMBERED = 8;
+const REMEMBERED = 4;
+/** The first fill ends with a burst that has sent all, or after this, ms: for a guest that changes more than the link carries. */
+const CATCH_UP_MS = 30_000;
 /** What compression is measured on, bytes of memory. */
 const MIN_MEASURED_BYTES = 64 * 1024;
 /** Below it the frames of the stream are what is measured. */
@@ -55,6 +57,7 @@ export function swept(
 }
 
 interface Burst {
+  readonly complete: boolean;
   readonly remainingBytes: number;
   readonly backlogBytes: number;
   /** Of memory, as QEMU counts it. */
@@ -72,6 +75,9 @@ export class StandbyUpkeep {
   #wire = 0;
   #endedAt = performance.now();
   #freshAt: number;
+  #caughtUp = false;
+  /** Memory that was left at the end of the last burst, bytes. */
+  #left = 0;
 
   constructor(options: UpkeepOptions) {
     this.#options = options;
@@ -86,6 +92,7 @@ export class StandbyUpkeep {
     await memory.sweep();
     const { ram } = await memory.look(disks);
     this.#sent = ram?.['normal-bytes'] ?? 0;
+    this.#left = ram?.remaining ?? 0;
     this.#wire = this.#onWire;
     while (!woken.aborted) {
       const allowed = budget(rate.bytesPerSecond);
@@ -132,7 +139,8 @@ export class StandbyUpkeep {
       complete = swept(passes - first, ram.remaining, bytesPerSecond, this.#compression);
       // Asked again at every look: the link may just have become slow.
       const most = standby.budget(bytesPerSecond).burstBytes;
-      if (complete || this.#onWire - wireBefore >= most) break;
+      if (complete || (this.#caughtUp && this.#onWire - wireBefore >= most)) break;
+      if (!this.#caughtUp && performance.now() - began >= CATCH_UP_MS) break;
     }
     if (woken.aborted) return undefined;
     relay.gate.shut();
@@ -149,6 +157,7 @@ export class StandbyUpkeep {
     const { ram, disk } = await memory.look(disks);
     const sent = ram?.['normal-bytes'] ?? this.#sent;
     const burst = {
+      complete,
       remainingBytes: ram?.remaining ?? 0,
       backlogBytes: disk.backlogBytes,
       sentBytes: sent - this.#sent,
@@ -167,8 +176,12 @@ export class StandbyUpkeep {
     this.#endedAt = ended;
     const average = (before: number | undefined, value: number) =>
       before === undefined ? value : before + (value - before) / REMEMBERED;
-    this.#dirty = average(this.#dirty, burst.sentBytes / seconds);
-    this.#upkeep = average(this.#upkeep, burst.wireBytes / seconds);
+    // What was left over from before is not what it changes.
+    const changed = Math.max(0, burst.sentBytes + burst.remainingBytes - this.#left);
+    this.#left = burst.remainingBytes;
+    if (this.#caughtUp) this.#dirty = average(this.#dirty, changed / seconds);
+    if (this.#caughtUp) this.#upkeep = average(this.#upkeep, burst.wireBytes / seconds);
+    this.#caughtUp = true;
     if (burst.sentBytes >= MIN_MEASURED_BYTES)
       this.#compression = average(
         this.#compression,
@@ -179,9 +192,9 @@ export class StandbyUpkeep {
       freshAt: this.#freshAt,
       remainingBytes: burst.remainingBytes,
       backlogBytes: burst.backlogBytes,
-      dirtyBytesPerSecond: this.#dirty,
+      dirtyBytesPerSecond: this.#dirty ?? 0,
       compression: this.#compression,
-      upkeepBytesPerSecond: this.#upkeep,
+      upkeepBytesPerSecond: this.#upkeep ?? 0,
       linkBytesPerSecond: rate.bytesPerSecond,
       rttMs: rttMs(),
     };

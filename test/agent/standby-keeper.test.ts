@@ -74,10 +74,21 @@ const full = new SojournError({
   message: 'Cloud has no memory left',
   remedy: 'Free some',
 });
+const snapshot: StandbySnapshot = {
+  at: Date.now() - 60_000,
+  freshAt: Date.now() - 60_000,
+  remainingBytes: 0,
+  backlogBytes: 0,
+  dirtyBytesPerSecond: 1_000,
+  compression: 0.5,
+  upkeepBytesPerSecond: 500,
+  linkBytesPerSecond: 1e6,
+  rttMs: 20,
+};
 /** Stands by until it is ended. */
 const forEver: StandBy = (_spec, _to, request, signal) =>
   new Promise((_resolve, reject) => {
-    request.onProgress({ phase: 'armed' } as Parameters<typeof request.onProgress>[0]);
+    request.onFresh(snapshot);
     signal.addEventListener('abort', () => reject(new Error('ended')));
   });
 
@@ -130,22 +141,7 @@ describe('what has to come first is waited for', () => {
 });
 
 test('an armed guest whose link is cut is shown as old, with no estimate', async () => {
-  const snapshot: StandbySnapshot = {
-    at: Date.now() - 60_000,
-    freshAt: Date.now() - 60_000,
-    remainingBytes: 0,
-    backlogBytes: 0,
-    dirtyBytesPerSecond: 1_000,
-    compression: 0.5,
-    upkeepBytesPerSecond: 500,
-    linkBytesPerSecond: 1e6,
-    rttMs: 20,
-  };
-  made().standBy = (...args) => {
-    const standing = forEver(...args);
-    args[2].onFresh(snapshot);
-    return standing;
-  };
+  made().standBy = forEver;
   world.keep();
   await expect.poll(() => world.view()?.freshMs).toBeGreaterThan(50_000);
   expect(world.view()?.estimateMs).toBeGreaterThan(0);
