@@ -151,7 +151,7 @@ describe('the figures of the demo', { timeout: 90_000 }, () => {
     ]);
     for (const each of figures.handoffs) {
       expect(each).toMatchObject({ packetsLost: 0, tcpBroken: 0, diskRecordsOk: true });
-      expect(each.blackoutMs).toBeGreaterThan(PAUSE_MS - 5);
+      expect(each.blackoutMs).toBeGreaterThan(PAUSE_MS - 20);
       expect(each.packetsSent).toBeGreaterThan(3000);
     }
     expect(figures.reports).toMatchObject({ stepsBack: 0, boots: 1 });
