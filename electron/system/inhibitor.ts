@@ -7,10 +7,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 export class Inhibitor {
   #holder: ChildProcess | undefined;
 
-  get isHeld(): boolean {
-    return this.#holder !== undefined;
-  }
-
   /** @param why shown to a person who asks what delays sleep */
   hold(why: string): void {
     if (process.platform !== 'linux' || this.#holder !== undefined) return;

@@ -79,11 +79,6 @@ export class Standbys {
     this.#tight = guests;
   }
 
-  /** Where the guest shall stand by; undefined without a wish. */
-  wishOf(guestId: string): StandbyWish | undefined {
-    return this.#keepers.get(guestId)?.wish;
-  }
-
   /** What is wanted from now on. @throws SojournError `already-there`, `not-paired`, `guest-elsewhere` */
   async arm(
     spec: GuestSpec,

@@ -75,6 +75,11 @@ export class SourceMemoryRelay {
     return this.#channel.bytesPending;
   }
 
+  /** Compressed bytes that were given to the link so far, acknowledged or not. */
+  get wireBytes(): number {
+    return this.bytesAcked + this.bytesPending;
+  }
+
   /** Cuts both sides. QEMU's migration fails, if it still ran. */
   async destroy(error: Error): Promise<void> {
     this.#socket?.destroy();

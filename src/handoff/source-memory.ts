@@ -277,7 +277,7 @@ export class SourceMemory {
 
   #measure(diskAcked: number, queuedBytes: number): void {
     this.#adaptCompression();
-    const wire = this.relay.bytesAcked + this.relay.bytesPending;
+    const wire = this.relay.wireBytes;
     const raw = this.relay.rawBytes;
     if (raw - this.#markRaw >= COMPRESSION_SPAN_BYTES || this.#markRaw === 0) {
       if (raw > this.#markRaw) {

@@ -55,14 +55,14 @@ export async function convergeStanding(parts: ConvergeParts, signal: AbortSignal
     return { passes, left, done };
   };
   for (;;) {
-    const before = relay.bytesAcked + relay.bytesPending;
+    const before = relay.wireBytes;
     const most = ((rate.bytesPerSecond ?? UNKNOWN_LINK) * LONGEST_BURST_MS) / 1000;
     const { passes: since } = await look(Number.POSITIVE_INFINITY);
     relay.gate.open();
     for (;;) {
       const { passes, left, done } = await look(since);
       if (done) return;
-      const sent = relay.bytesAcked + relay.bytesPending - before;
+      const sent = relay.wireBytes - before;
       const { compression } = parts.measure;
       if (swept(passes - since, left, rate.bytesPerSecond, compression) || sent >= most) break;
       await delay(LOOK_EVERY_MS, undefined, { signal });

@@ -93,7 +93,7 @@ export class StandbyUpkeep {
     const { ram } = await memory.look(disks);
     this.#sent = ram?.['normal-bytes'] ?? 0;
     this.#left = ram?.remaining ?? 0;
-    this.#wire = this.#onWire;
+    this.#wire = this.#options.memory.relay.wireBytes;
     while (!woken.aborted) {
       const allowed = budget(rate.bytesPerSecond);
       const burst = await this.#burst(woken);
@@ -111,17 +111,12 @@ export class StandbyUpkeep {
     return { dirtyBytesPerSecond: this.#dirty ?? 0, compression: this.#compression };
   }
 
-  get #onWire(): number {
-    const { relay } = this.#options.memory;
-    return relay.bytesAcked + relay.bytesPending;
-  }
-
   /** undefined when it was interrupted. */
   async #burst(woken: AbortSignal): Promise<Burst | undefined> {
     const { memory, disks, rate, standby } = this.#options;
     const { relay } = memory;
     const began = performance.now();
-    const wireBefore = this.#onWire;
+    const wireBefore = relay.wireBytes;
     let first: number | undefined;
     let complete = false;
     let at = this.#options.now();
@@ -139,12 +134,12 @@ export class StandbyUpkeep {
       complete = swept(passes - first, ram.remaining, bytesPerSecond, this.#compression);
       // Asked again at every look: the link may just have become slow.
       const most = standby.budget(bytesPerSecond).burstBytes;
-      if (complete || (this.#caughtUp && this.#onWire - wireBefore >= most)) break;
+      if (complete || (this.#caughtUp && relay.wireBytes - wireBefore >= most)) break;
       if (!this.#caughtUp && performance.now() - began >= CATCH_UP_MS) break;
     }
     if (woken.aborted) return undefined;
     relay.gate.shut();
-    const burstBytes = this.#onWire - wireBefore;
+    const burstBytes = relay.wireBytes - wireBefore;
     const shut = performance.now();
     while (relay.bytesPending > 0) {
       const wait = performance.now() - shut < LAST_LOOK_MS ? ACK_LOOK_MS : LAST_LOOK_MS;
@@ -161,11 +156,11 @@ export class StandbyUpkeep {
       remainingBytes: ram?.remaining ?? 0,
       backlogBytes: disk.backlogBytes,
       sentBytes: sent - this.#sent,
-      wireBytes: this.#onWire - this.#wire,
+      wireBytes: relay.wireBytes - this.#wire,
       tookMs,
     };
     this.#sent = sent;
-    this.#wire = this.#onWire;
+    this.#wire = relay.wireBytes;
     return burst;
   }
 

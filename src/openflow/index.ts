@@ -72,5 +72,6 @@ export {
   MultipartAssembler,
 } from './multipart-parts.ts';
 export type * from './tables.ts';
+export { flowMod } from './tables.ts';
 export { formatAction, formatInstruction, formatMatch, formatMessage } from './text.ts';
 export { ourHello, refuseVersion } from './version.ts';

@@ -1,5 +1,6 @@
 /** Changes of flows, groups and meters, as data (OpenFlow 1.3.5, 7.3.4). */
 import type { Action, Instruction } from './actions.ts';
+import { GROUP, NO_BUFFER, PORT } from './constants.ts';
 import type { Match } from './match.ts';
 
 export type FlowModCommand = 'add' | 'modify' | 'modify-strict' | 'delete' | 'delete-strict';
@@ -74,4 +75,25 @@ export interface MeterMod {
   readonly flags: number;
   readonly meter: number;
   readonly bands: readonly MeterBand[];
+}
+
+/** A flow-mod that adds a flow to table 0: what is not in `part` is neutral, zero or empty. */
+export function flowMod(part: Partial<FlowMod>): FlowMod {
+  return {
+    type: 'flow-mod',
+    command: 'add',
+    cookie: 0n,
+    cookieMask: 0n,
+    table: 0,
+    idleTimeout: 0,
+    hardTimeout: 0,
+    priority: 0,
+    buffer: NO_BUFFER,
+    outPort: PORT.any,
+    outGroup: GROUP.any,
+    flags: 0,
+    match: {},
+    instructions: [],
+    ...part,
+  };
 }

@@ -117,10 +117,6 @@ export function presenceBit(name: FieldName): number {
   return places[name].present;
 }
 
-export function fieldWord(name: FieldName): number {
-  return places[name].word;
-}
-
 /** Writes a field's value into a key or mask, most significant word first. */
 export function putField(words: Uint32Array, name: FieldName, value: bigint): void {
   const { word, shift } = places[name];

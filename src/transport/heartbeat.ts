@@ -15,7 +15,7 @@ export interface HeartbeatHost {
   ping(token: Buffer, number: number): void;
   /** The answer to the PING of this number has come. */
   answered(number: number): void;
-  /** Something is under way: an answer is awaited, or a channel is open. */
+  /** Something is under way: an answer is awaited, or bytes are. */
   busy(): boolean;
   dead(): void;
   suspect(suspect: boolean): void;

@@ -7,12 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import {
-  defaultRules,
-  LinkMonitor,
-  linuxWifiSensor,
-  type Situation,
-} from '../../src/link/index.ts';
+import { defaultRules, LinkMonitor, linuxWifiSensor } from '../../src/link/index.ts';
+import { situation } from '../link/samples.ts';
 
 const LIMIT_PERCENT = 0.5;
 const WARM_UP_S = 5;
@@ -40,22 +36,6 @@ case "$*" in
 esac
 `;
 }
-
-const situation: Situation = {
-  guest: 'here',
-  guestBusy: false,
-  residueBytes: 1e6,
-  arming: false,
-  probes: { suspect: false },
-  connections: [{ medium: 'wifi' }],
-  metered: false,
-  battery: undefined,
-  lid: 'open',
-  suspendInMs: undefined,
-  shutdownInMs: undefined,
-  personAt: 'here',
-  wish: undefined,
-};
 
 /** CPU seconds of this process and of its children that have ended. */
 async function cpuSeconds(): Promise<{ own: number; children: number }> {

@@ -15,24 +15,9 @@ import {
   type Situation,
   type Trace,
 } from '../../src/link/index.ts';
+import { situation } from './samples.ts';
 
 const recordings = join(import.meta.dirname, '../../resources/traces');
-
-const situation: Situation = {
-  guest: 'here',
-  guestBusy: false,
-  residueBytes: 1e6,
-  arming: false,
-  probes: { suspect: false },
-  connections: [{ medium: 'wifi' }],
-  metered: false,
-  battery: undefined,
-  lid: 'open',
-  suspendInMs: undefined,
-  shutdownInMs: undefined,
-  personAt: 'here',
-  wish: undefined,
-};
 
 function trace(levels: readonly (number | undefined)[]): Trace {
   const rows = levels.map((signalDbm, i) => {

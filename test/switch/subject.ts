@@ -4,6 +4,7 @@ import {
   describeError,
   type FlowMod,
   type FlowRemoved,
+  flowMod,
   GROUP,
   type GroupMod,
   type Instruction,
@@ -80,23 +81,7 @@ export class Subject {
   }
 
   flow(part: Partial<FlowMod>): void {
-    this.switch.flowMod({
-      type: 'flow-mod',
-      command: 'add',
-      cookie: 0n,
-      cookieMask: 0n,
-      table: 0,
-      idleTimeout: 0,
-      hardTimeout: 0,
-      priority: 1,
-      buffer: NO_BUFFER,
-      outPort: PORT.any,
-      outGroup: GROUP.any,
-      flags: 0,
-      match: {},
-      instructions: [],
-      ...part,
-    });
+    this.switch.flowMod(flowMod({ priority: 1, ...part }));
   }
 
   group(group: number, part: Partial<GroupMod> & { to?: readonly (readonly Action[])[] }): void {

@@ -6,7 +6,7 @@ import {
   type Action,
   FLOW_FLAG,
   type FlowMod,
-  GROUP,
+  flowMod,
   type Match,
   NO_BUFFER,
   OpenFlowError,
@@ -108,15 +108,15 @@ export class LearningSwitch {
   #flow(priority: number, match: Match, actions: Action[], idleTimeout: number): void {
     const instructions = [{ type: 'apply-actions', actions } as const];
     const flags = FLOW_FLAG.resetCounts;
-    this.#change({ ...NOTHING, priority, match, instructions, idleTimeout, flags });
+    this.#change({ priority, match, instructions, idleTimeout, flags });
   }
 
   #remove(match: Match): void {
-    this.#change({ ...NOTHING, command: 'delete', cookieMask: ALL_BITS, match });
+    this.#change({ command: 'delete', cookieMask: ALL_BITS, match });
   }
 
-  #change(mod: FlowMod): void {
-    this.#try(() => this.#datapath.flowMod(mod));
+  #change(part: Partial<FlowMod>): void {
+    this.#try(() => this.#datapath.flowMod(flowMod({ cookie: COOKIE, ...part })));
     this.#changed();
   }
 
@@ -129,23 +129,6 @@ export class LearningSwitch {
     }
   }
 }
-
-const NOTHING: FlowMod = {
-  type: 'flow-mod',
-  command: 'add',
-  cookie: COOKIE,
-  cookieMask: 0n,
-  table: 0,
-  idleTimeout: 0,
-  hardTimeout: 0,
-  priority: 0,
-  buffer: NO_BUFFER,
-  outPort: PORT.any,
-  outGroup: GROUP.any,
-  flags: 0,
-  match: {},
-  instructions: [],
-};
 
 function isGroup(address: bigint): boolean {
   return ((address >> 40n) & 1n) === 1n;

@@ -7,10 +7,9 @@ import {
   type FieldValue,
   type FlowMod,
   fieldMask,
-  GROUP,
+  flowMod,
   type Instruction,
   type Match,
-  NO_BUFFER,
   oxmField,
   PORT,
 } from '../../../src/openflow/index.ts';
@@ -61,26 +60,6 @@ export const toController: Action = {
   maxLength: CONTROLLER_LENGTH.noBuffer,
 };
 
-export function addFlow(part: Partial<FlowMod>): FlowMod {
-  return {
-    type: 'flow-mod',
-    command: 'add',
-    cookie: 0n,
-    cookieMask: 0n,
-    table: 0,
-    idleTimeout: 0,
-    hardTimeout: 0,
-    priority: 0,
-    buffer: NO_BUFFER,
-    outPort: PORT.any,
-    outGroup: GROUP.any,
-    flags: 0,
-    match: {},
-    instructions: [],
-    ...part,
-  };
-}
-
 /**
  * Some flows for packets with these fields, no two of one priority, as it is not said which of them is taken. A last one in each
  * table takes what no other does: Open vSwitch executes the action set of a packet that matches nothing, against 5.4.
@@ -91,7 +70,7 @@ export function randomFlows(fields: Fields, random: Random): FlowMod[] {
   const flows = Array.from({ length: count }, (_, n) => {
     const table = random.of([0, 0, 1, 2]);
     const match = randomMatch(fields, random);
-    return addFlow({
+    return flowMod({
       table,
       priority: priorities.splice(random.below(priorities.length), 1)[0] as number,
       cookie: BigInt(n + 1),
@@ -99,7 +78,7 @@ export function randomFlows(fields: Fields, random: Random): FlowMod[] {
       instructions: randomInstructions(table, match, random),
     });
   });
-  return [...Array.from({ length: TABLES }, (_, table) => addFlow({ table })), ...flows];
+  return [...Array.from({ length: TABLES }, (_, table) => flowMod({ table })), ...flows];
 }
 
 function randomMatch(fields: Fields, random: Random): Match {

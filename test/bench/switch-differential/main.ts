@@ -6,6 +6,7 @@
  */
 import { parseArgs } from 'node:util';
 import {
+  flowMod,
   formatMatch,
   formatMessage,
   type Message,
@@ -15,7 +16,7 @@ import {
   TABLE,
 } from '../../../src/openflow/index.ts';
 import { OpenFlowSwitch } from '../../../src/switch/index.ts';
-import { addFlow, randomFlows } from './flows.ts';
+import { randomFlows } from './flows.ts';
 import { randomFrame } from './frames.ts';
 import { PORTS, type Reference, startOpenVSwitch } from './openvswitch.ts';
 import { Random } from './random.ts';
@@ -92,7 +93,7 @@ function sink(number: number) {
 }
 
 async function theirs(reference: Reference, messages: readonly Message[]): Promise<string[]> {
-  const clear = addFlow({ command: 'delete', table: TABLE.all });
+  const clear = flowMod({ command: 'delete', table: TABLE.all });
   return (await reference.ask([clear, ...messages])).map(outcome);
 }
 

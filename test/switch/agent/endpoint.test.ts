@@ -9,10 +9,10 @@ import {
   type Envelope,
   FLOW_FLAG,
   type FlowMod,
+  flowMod,
   formatMessage,
   GROUP,
   type Match,
-  NO_BUFFER,
   OpenFlowConnection,
   PORT,
 } from '../../../src/openflow/index.ts';
@@ -135,23 +135,7 @@ async function server(name: string): Promise<{ accept(): Promise<Controller>; se
 }
 
 function flow(match: Match, changes: Partial<FlowMod> = {}): FlowMod {
-  return {
-    type: 'flow-mod',
-    command: 'add',
-    cookie: 5n,
-    cookieMask: 0n,
-    table: 0,
-    idleTimeout: 0,
-    hardTimeout: 0,
-    priority: 10,
-    buffer: NO_BUFFER,
-    outPort: PORT.any,
-    outGroup: GROUP.any,
-    flags: 0,
-    match,
-    instructions: [],
-    ...changes,
-  };
+  return flowMod({ cookie: 5n, priority: 10, match, ...changes });
 }
 
 const toController = (maxLength?: number) =>
