@@ -1,0 +1,1 @@
+export type { GatewayServices } from './services.ts';
