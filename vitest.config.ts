@@ -2,6 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 const integration = ['test/integration/**/*.test.ts', 'test/e2e/**/*.test.ts'];
 const slow = 'test/**/*.slow.test.ts';
+const setupFiles = ['test/integration/tell-recent-lines.ts'];
 
 export default defineConfig({
   test: {
@@ -19,6 +20,7 @@ export default defineConfig({
           name: 'integration',
           include: integration,
           exclude: [slow],
+          setupFiles,
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
@@ -28,6 +30,7 @@ export default defineConfig({
         test: {
           name: 'slow',
           include: [slow],
+          setupFiles,
           fileParallelism: false,
           testTimeout: 900_000,
           hookTimeout: 900_000,

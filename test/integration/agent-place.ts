@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { ApiClient, apiSocketPath, type GuestView, type Status } from '../../src/api/index.ts';
 import type { Lab, Namespace } from '../lab/index.ts';
+import { noteLine } from './recent-lines.ts';
 
 const COMMAND = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 /** Which accelerator works is proved once for all runs. */
@@ -84,6 +85,7 @@ export class AgentPlace extends EventEmitter<{ line: [LogLine] }> {
     if (agent.stdout === null) throw new Error('the agent has no output');
     createInterface({ input: agent.stdout }).on('line', (text) => {
       this.#log.write(`${text}\n`);
+      noteLine(this.state, text);
       const line = logLine.parse(JSON.parse(text));
       if (line.msg === 'agent ready') ready.resolve();
       this.emit('line', line);

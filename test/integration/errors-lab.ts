@@ -24,6 +24,7 @@ import { endProcess, Namespace } from '../lab/namespace.ts';
 import { blankBase, TinyConsole, tinyGuest } from '../lab/tiny-guest.ts';
 import { processesIn } from './errors-processes.ts';
 import type { QemuChange } from './errors-qemu.ts';
+import { noteLine } from './recent-lines.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -210,6 +211,7 @@ export class LabAgent {
     if (child.stdout === null) throw new Error('the agent has no standard output');
     createInterface({ input: child.stdout }).on('line', (line) => {
       stdout += `${line}\n`;
+      noteLine(this.state, line);
       if (line.includes('"agent ready"')) ready.resolve(undefined);
     });
     const ended = once(child, 'close').then(([code, signal]) => {
