@@ -13,6 +13,18 @@ export {
   parseInvite,
 } from './invite.ts';
 export { type ListenerOptions, PeerListener } from './listener.ts';
+export {
+  COMPARE_MS,
+  type ComparisonState,
+  Encounter,
+  type FailureReason,
+  type Listens,
+  listening,
+  NearbyListener,
+  type Role,
+  Tries,
+  turnAway,
+} from './nearby/index.ts';
 export { type PairedSite, pairWithSite } from './pair.ts';
 export type {
   CallContext,
@@ -22,6 +34,7 @@ export type {
 } from './rpc.ts';
 export { Session, type SessionState, type SessionTimings } from './session.ts';
 export {
+  ALPN_NEARBY,
   ALPN_SESSION,
   ALPN_TUNNEL,
   type Alpn,

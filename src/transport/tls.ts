@@ -16,7 +16,9 @@ import { type Identity, placeIdOf } from './identity.ts';
 /** Application protocols (RFC 7301); a connection for another one ends in the handshake. */
 export const ALPN_SESSION = 'sojourn-session';
 export const ALPN_TUNNEL = 'sojourn-tunnel';
-export type Alpn = typeof ALPN_SESSION | typeof ALPN_TUNNEL;
+/** Between devices that pair (`nearby/`). */
+export const ALPN_NEARBY = 'sojourn-nearby';
+export type Alpn = typeof ALPN_SESSION | typeof ALPN_TUNNEL | typeof ALPN_NEARBY;
 
 /** A peer that has not finished the TLS handshake after this time is cut off. */
 export const HANDSHAKE_TIMEOUT_MS = 8_000;
