@@ -8,9 +8,10 @@ import {
   compatibilityProblems,
   findFirmware,
   freezeAbi,
+  type QemuCapabilities,
 } from '../guest/index.ts';
-import type { Accelerator, GuestSpec } from '../guest/spec.ts';
-import { blobsOf, type ImageStore } from '../images/index.ts';
+import type { Accelerator, Display, GuestSpec } from '../guest/spec.ts';
+import { blobsOf, type ImageManifest, type ImageStore } from '../images/index.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { DatapathSupervisor } from './datapath-supervisor.ts';
 import type { Departures } from './departures.ts';
@@ -54,7 +55,7 @@ export class GuestLife {
     this.#options = options;
   }
 
-  /** @throws SojournError `guest-exists`, `image-unknown`, `image-*`, `qemu-*`, `accelerator-unusable`, `firmware-missing`, `no-home-site`, `peer-unreachable` */
+  /** @throws SojournError `guest-exists`, `image-unknown`, `image-*`, `qemu-*`, `accelerator-unusable`, `firmware-missing`, `display-missing`, `no-home-site`, `peer-unreachable` */
   async create(request: CallInput<'guest.create'>): Promise<GuestSpec> {
     const { store, journal, images, machine, registry } = this.#options;
     if (store.list().some(({ spec }) => spec.name === request.name)) throw nameTaken(request.name);
@@ -64,6 +65,7 @@ export class GuestLife {
     const accelerator = request.accelerator ?? verdict.accelerator;
     if (accelerator !== 'tcg' && accelerator !== verdict.accelerator)
       throw acceleratorUnusable(accelerator, verdict);
+    const wanted = request.display ?? image.defaults.display ?? defaultDisplay(image, qemu);
     const { abi } = freezeAbi({
       qemu,
       accelerator,
@@ -72,6 +74,7 @@ export class GuestLife {
       disks: image.disks,
       vcpus: request.vcpus ?? image.defaults.vcpus,
       memoryMiB: request.memoryMiB ?? image.defaults.memoryMiB,
+      display: wanted === 'none' ? undefined : wanted,
     });
     const id = randomUUID();
     const home = registry.chooseHome();
@@ -334,6 +337,11 @@ export class GuestLife {
     const { registry, datapath, places } = this.#options;
     await unmapGuest(spec.id, { registry, datapath, self: places.self.id });
   }
+}
+
+/** What boots by itself may have nothing but its screen to be set up by; a kernel with a command line has its console. */
+function defaultDisplay({ boot }: ImageManifest, { displays }: QemuCapabilities): Display | 'none' {
+  return boot.kind === 'kernel' ? 'none' : (displays[0] ?? 'none');
 }
 
 function nameTaken(name: string): SojournError {

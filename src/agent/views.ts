@@ -9,6 +9,7 @@ import type {
 } from '../api/index.ts';
 import type { Status as DatapathStatus } from '../datapath/index.ts';
 import { migratability } from '../guest/index.ts';
+import { displayOf } from '../guest/spec.ts';
 import type { Arrival } from './arrivals.ts';
 import type { Departure } from './departure.ts';
 import { idleProgress } from './departure-report.ts';
@@ -52,6 +53,7 @@ export function guestView(facts: GuestFacts): GuestView {
     vcpus: abi.vcpus,
     accelerator: abi.accelerator,
     machine: abi.machine,
+    display: displayOf(abi) ?? 'none',
     network: { hoa4: network.hoa4, hoa6Prefix: network.hoa6Prefix },
     home,
     overlay: held

@@ -30,6 +30,23 @@ const PLACE_NAME = 'The name of a place has 1 to 64 characters';
 const UI_PORT = 'The window is served on a port from 1024 to 65535';
 const INVITE = 'An invite is the whole line that "sojourn invite" printed';
 
+const limit = (max: number) => z.int().min(0).max(max, 'A limit is too large').nullable().optional();
+const receivingChange = z.strictObject({
+  place: reference.optional(),
+  /** `default`: as of all places. */
+  receive: z.enum(['off', 'ask', 'always', 'default']).optional(),
+  fetch: z.boolean().optional(),
+  /** Null takes away what was said of the place. */
+  limits: z
+    .strictObject({
+      guests: limit(1_000),
+      memoryMiB: limit(2 ** 30),
+      diskBytes: limit(2 ** 50),
+    })
+    .optional(),
+});
+export type ReceivingChange = z.output<typeof receivingChange>;
+
 interface CallShape {
   readonly input: z.ZodType;
   readonly output: z.ZodType;
@@ -55,6 +72,8 @@ export const contract = {
       overlayLimitBytes: overlayLimitBytes.optional(),
       overlayStorage: z.enum(['memory', 'disk']).optional(),
       accelerator: accelerator.optional(),
+      /** As the image says, or else one for an image that boots by itself. */
+      display: z.enum(['none', 'vga']).optional(),
     }),
     output: view.guestView,
   },
@@ -219,7 +238,36 @@ export const contract = {
     }),
     output: view.placeView,
   },
+  /** Ends trust at once: sessions are closed, and standbys there and here end. */
   'place.forget': { input: z.strictObject({ place: reference }), output: view.placeRef },
+
+  /**
+   * While anybody watches, this device can be seen by devices nearby that want to pair as well, and sees them. An attempt that
+   * nobody watches any more ends.
+   */
+  'nearby.watch': {
+    input: nothing,
+    item: view.nearbyView,
+    output: nothing,
+    onDisconnect: 'cancel',
+  },
+  /** Begins with a device that `nearby.watch` shows: a code appears on both screens. */
+  'nearby.pair': { input: z.strictObject({ device: reference }), output: nothing },
+  /** A person has compared the codes, or wants no more of it. Resolves at once; `nearby.watch` shows what came of it. */
+  'nearby.answer': {
+    input: z.strictObject({ attempt: z.uuid(), answer: z.enum(['same', 'different', 'cancel']) }),
+    output: nothing,
+  },
+
+  'receiving.show': { input: nothing, output: view.receivingView },
+  /** What is left out stays as it was; without a place it is said of all of which nothing else was said. */
+  'receiving.set': { input: receivingChange, output: view.receivingView },
+  'incoming.list': { input: nothing, output: z.array(view.incomingView) },
+  /** `always`: and never ask about guests of that place again. */
+  'incoming.answer': {
+    input: z.strictObject({ incoming: z.uuid(), answer: z.enum(['once', 'always', 'refuse']) }),
+    output: view.incomingView,
+  },
 
   status: { input: nothing, output: view.status },
   /** Snapshots, one at once and then on every change, until cancelled. */

@@ -63,6 +63,7 @@ export function describeGuest(guest: GuestView): string {
     ['memory', `${guest.memoryMiB} MiB`],
     ['processors', String(guest.vcpus)],
     ['accelerator', `${guest.accelerator} (${guest.machine})`],
+    ['screen', guest.display],
     ['overlay', describeOverlay(guest.overlay)],
     ...(guest.standby === null
       ? []

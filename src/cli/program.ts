@@ -114,6 +114,12 @@ function addGuest(program: Command): void {
       new Option('--overlay <where>', 'where what it writes is kept').choices(['memory', 'disk']),
     )
     .addOption(new Option('--accelerator <name>', 'accelerator').choices(accelerators))
+    .addOption(
+      new Option('--display <kind>', 'screen and keyboard (default: as its image says)').choices([
+        'vga',
+        'none',
+      ]),
+    )
     .action(async (name: string, options: CreateOptions) => (await load()).create(name, options));
   common(guest.command('start <guest>'))
     .description('start a guest')

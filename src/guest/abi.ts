@@ -7,6 +7,7 @@ import { type Architecture, type QemuCapabilities, versionText } from './probe.t
 import {
   type Accelerator,
   type BootSource,
+  type Display,
   type FirmwareSize,
   type GuestAbi,
   type GuestDisk,
@@ -33,6 +34,8 @@ export interface FreezeOptions {
   readonly machine?: string;
   readonly cpu?: string;
   readonly mac?: string;
+  /** None unless given. */
+  readonly display?: Display | undefined;
 }
 
 export interface FrozenAbi {
@@ -41,11 +44,12 @@ export interface FrozenAbi {
   readonly migratability: Migratability;
 }
 
-/** Throws SojournError: `machine-type-missing`, `cpu-model-missing`, `firmware-missing`. */
+/** Throws SojournError: `machine-type-missing`, `cpu-model-missing`, `firmware-missing`, `display-missing`. */
 export function freezeAbi(options: FreezeOptions): FrozenAbi {
-  const { qemu, accelerator } = options;
+  const { qemu, accelerator, display } = options;
+  if (display !== undefined && !qemu.displays.includes(display)) throw displayMissing();
   const abi = guestAbi.parse({
-    version: 1,
+    ...(display === undefined ? { version: 1 } : { version: 2, display }),
     architecture: qemu.architecture,
     machine: chooseMachine(qemu, options.machine),
     accelerator,
@@ -114,6 +118,15 @@ function freezeBoot({ boot, firmware }: FreezeOptions): GuestAbi['boot'] {
     code: 'firmware-missing',
     message: 'The image boots by UEFI, and this machine has no UEFI firmware for QEMU',
     remedy: `Install ${FIRMWARE_REMEDY}`,
+  });
+}
+
+function displayMissing(): SojournError {
+  return new SojournError({
+    kind: 'requirement',
+    code: 'display-missing',
+    message: 'QEMU here cannot give a guest a screen',
+    remedy: 'Create the guest with --display none, or install a QEMU built with VGA and VNC',
   });
 }
 

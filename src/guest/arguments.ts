@@ -2,15 +2,15 @@
  * The QEMU command line of a guest: pure, and the same at every place but for paths. Slots on the root bus, fixed
  * for good, because they are part of the guest's ABI:
  *
- *   0x01 display (reserved)   0x02 network   0x03 balloon   0x05 agent channel   0x06 random numbers
- *   0x07 input (reserved)     0x08 .. 0x0f disks in the spec's order
+ *   0x01 display   0x02 network   0x03 balloon   0x05 agent channel   0x06 random numbers
+ *   0x07 pointer   0x08 .. 0x0f disks in the spec's order
  *
  * Nothing here reads a clock, a file or the environment.
  */
 import { SojournError } from '../common/index.ts';
 import type { Architecture } from './probe.ts';
 import { type DiskRuntime, type GuestRuntime, guestPaths } from './runtime.ts';
-import type { GuestAbi, GuestDisk, GuestSpec } from './spec.ts';
+import { displayOf, type GuestAbi, type GuestDisk, type GuestSpec } from './spec.ts';
 
 /** MTU of every guest in every mode, bytes (DESIGN, "Network"). */
 export const GUEST_MTU = 1380;
@@ -21,13 +21,27 @@ const TCG_CODE_MIB = 256;
 /** Block nodes are whole sectors long. */
 const SECTOR_BYTES = 512;
 const FIRST_DISK_SLOT = 0x08;
-const SLOTS = { net: 0x02, balloon: 0x03, agentChannel: 0x05, rng: 0x06 } as const;
+const SLOTS = {
+  display: 0x01,
+  net: 0x02,
+  balloon: 0x03,
+  agentChannel: 0x05,
+  rng: 0x06,
+  pointer: 0x07,
+} as const;
+/** Picture memory, MiB: up to 2560x1600. Part of the ABI, as is the room for the video BIOS, bytes. */
+export const VGA_MEMORY_MIB = 16;
+const VGA_ROM_BYTES = 64 * 1024;
+/** Viewers of one screen. */
+const MAX_VIEWERS = 16;
 
 /** Default devices that no guest here uses; each would cost room in the switchover's residue. */
 const MACHINE_OPTIONS: Record<Architecture, string> = {
-  x86_64: 'hpet=off,smbus=off,sata=off,vmport=off,i8042=off,usb=off,graphics=off',
+  x86_64: 'hpet=off,smbus=off,sata=off,vmport=off,usb=off',
   aarch64: 'gic-version=3,usb=off',
 };
+/** Firmware, boot loaders and every system know a PS/2 keyboard; it is a few hundred bytes of state. */
+const HEADLESS: Record<Architecture, string> = { x86_64: ',i8042=off,graphics=off', aarch64: '' };
 
 const SANDBOX = 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny';
 
@@ -86,6 +100,7 @@ export function buildArguments(spec: GuestSpec, runtime: GuestRuntime): string[]
     ],
     ...['-object', 'rng-random,id=rng0,filename=/dev/urandom'],
     ...['-device', pci('virtio-rng-pci', SLOTS.rng, { id: 'rng', rng: 'rng0' })],
+    ...(displayOf(abi) === undefined ? [] : screenArguments(paths.vncSocket)),
     ...abi.disks.flatMap((disk, index) => diskArguments(spec, disk, index, runtime)),
     ...(runtime.incoming ? ['-incoming', 'defer'] : []),
     ...(runtime.incoming || runtime.paused === true ? ['-S'] : []),
@@ -106,7 +121,8 @@ export function limitNode(diskName: string, limitBytes: number): Record<string, 
 function machine(abi: GuestAbi): string {
   const firmware =
     abi.boot.kind === 'uefi' ? ',pflash0=firmware-code,pflash1=firmware-variables' : '';
-  return `type=${abi.machine},${MACHINE_OPTIONS[abi.architecture]}${firmware}`;
+  const headless = displayOf(abi) === undefined ? HEADLESS[abi.architecture] : '';
+  return `type=${abi.machine},${MACHINE_OPTIONS[abi.architecture]}${headless}${firmware}`;
 }
 
 function boot(abi: GuestAbi, runtime: GuestRuntime): string[] {
@@ -131,6 +147,30 @@ function boot(abi: GuestAbi, runtime: GuestRuntime): string[] {
       ];
     }
   }
+}
+
+/**
+ * Plain VGA, because its picture is RAM, which pre-copy carries ahead; that of virtio-gpu would be device state, megabytes
+ * that cross the link in the pause. VNC only ever on a unix socket of the guest's own directory.
+ */
+function screenArguments(vncSocket: string): string[] {
+  const vga = {
+    id: 'display0',
+    bus: 'pcie.0',
+    addr: `0x0${SLOTS.display}`,
+    vgamem_mb: VGA_MEMORY_MIB,
+    romsize: VGA_ROM_BYTES,
+  };
+  const options = Object.entries(vga).map(([key, value]) => `${key}=${value}`);
+  return [
+    ...['-device', ['VGA', ...options].join(',')],
+    ...['-device', pci('virtio-tablet-pci', SLOTS.pointer, { id: 'pointer0' })],
+    // Unlike an exclusive one, a shared connection lets several windows show one screen.
+    ...[
+      '-vnc',
+      `unix:${escapeComma(vncSocket)},share=force-shared,connections=${MAX_VIEWERS},power-control=off`,
+    ],
+  ];
 }
 
 function diskArguments(

@@ -7,7 +7,7 @@ import { machineVersion, splitCpu } from './abi.ts';
 import { FIRMWARE_REMEDY, isSameFirmwareSize } from './firmware.ts';
 import { migratability } from './migratability.ts';
 import { compareVersions, MINIMUM_QEMU, versionText } from './probe.ts';
-import { accelerator, firmwareSize, type GuestSpec } from './spec.ts';
+import { accelerator, displayOf, firmwareSize, type GuestSpec } from './spec.ts';
 
 /** What a place tells about itself before a handoff. Crosses the peer protocol. */
 export const placeCapabilities = z.object({
@@ -20,6 +20,8 @@ export const placeCapabilities = z.object({
   cpuFeatures: z.array(z.string().max(64)).max(2000),
   /** Accelerators proven to work. */
   accelerators: z.array(accelerator).max(8),
+  /** Screens that guests can have there; older places have none. */
+  displays: z.array(z.string().max(16)).max(8).default([]),
   /** UEFI firmware that is installed. */
   firmware: z.array(firmwareSize).max(32),
   /** Memory that a new guest may take, MiB. */
@@ -61,6 +63,7 @@ export function compatibilityProblems(
     ...machineProblems(spec, place, options),
     ...cpuProblems(spec, place, options),
     ...firmwareProblems(spec, place, options),
+    ...displayProblems(spec, place, options),
     ...roomProblems(spec, place, options),
   ];
 }
@@ -167,6 +170,22 @@ function firmwareProblems(
       remedy: has
         ? `Install the build of ${FIRMWARE_REMEDY} at ${placeName} that the place has where the guest was created`
         : `Install ${FIRMWARE_REMEDY} at ${placeName}`,
+    },
+  ];
+}
+
+function displayProblems(
+  { abi }: Pick<GuestSpec, 'abi'>,
+  place: PlaceCapabilities,
+  { placeName }: CompatibilityOptions,
+): Problem[] {
+  const display = displayOf(abi);
+  if (display === undefined || place.displays.includes(display)) return [];
+  return [
+    {
+      code: 'display-missing',
+      message: `QEMU at ${placeName} cannot give this guest its screen`,
+      remedy: `Install a QEMU built with VGA and VNC at ${placeName}`,
     },
   ];
 }

@@ -5,7 +5,7 @@
  *                 ^
  *   adopt --------'   (after the agent's death: same process, same command line, same guest)
  */
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { chmod, mkdir, readFile, stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { SojournError } from '../common/index.ts';
@@ -21,7 +21,7 @@ import {
 import { connectWhenReady, startError } from './qemu-session.ts';
 import { QmpClient, QmpClosedError, type QmpLogEntry } from './qmp/index.ts';
 import { checkSocketPaths, type GuestRuntime, guestPaths, guestRuntime } from './runtime.ts';
-import { type GuestSpec, guestId } from './spec.ts';
+import { displayOf, type GuestSpec, guestId } from './spec.ts';
 
 /** Reading the images and setting up the devices takes well under a second; a busy host gets more. */
 const START_TIMEOUT_MS = 30_000;
@@ -106,6 +106,7 @@ export class GuestProcess {
       const identity = pid === undefined ? undefined : await identifyProcess(pid);
       if (identity === undefined) throw new QmpClosedError('QEMU ended');
       launched.letGo();
+      if (displayOf(spec.abi) !== undefined) await chmod(paths.vncSocket, 0o600);
       const adjustment = await protectFromOomKiller(identity.pid);
       const record = { version: 1 as const, guestId: spec.id, process: identity, runtime };
       return new GuestProcess(qmp, record, ended, adjustment);

@@ -27,6 +27,7 @@ export async function readPlaceCapabilities(options: PlaceOptions): Promise<Plac
     cpus: [...qemu.cpus],
     cpuFeatures: [...qemu.cpuFeatures],
     accelerators: verdict.accelerator === 'kvm' ? ['kvm', 'tcg'] : ['tcg'],
+    displays: [...qemu.displays],
     firmware: firmware.map(({ codeBytes, variablesBytes }) => ({ codeBytes, variablesBytes })),
     memoryAvailableMiB,
     overlayRoomBytes: {

@@ -5,6 +5,7 @@ import { SojournError } from '../common/index.ts';
 import { qemuMissing, startError, withQemu } from './qemu-session.ts';
 import { type QmpClient, QmpError } from './qmp/index.ts';
 import { hasCommand, missingFeatures, type QmpSchema, qmpSchema } from './qmp-schema.ts';
+import type { Display } from './spec.ts';
 
 /** Oldest version with all that is needed: `reconnect-ms` of stream netdevs came with 9.2. */
 export const MINIMUM_QEMU: QemuVersion = [9, 2, 0];
@@ -26,6 +27,8 @@ export interface QemuCapabilities {
   readonly cpuAccelerator: string;
   /** Accelerators compiled in; whether one works is another question (`chooseAccelerator`). */
   readonly accelerators: readonly string[];
+  /** Screens that it can give to guests and show to viewers. */
+  readonly displays: readonly Display[];
 }
 
 export interface ProbeOptions {
@@ -70,6 +73,7 @@ export async function probeQemu(
       cpuFeatures: await readCpuFeatures(qmp, schema),
       cpuAccelerator,
       accelerators,
+      displays: await readDisplays(qmp, schema),
     };
   });
 }
@@ -108,6 +112,17 @@ async function readArchitecture(qmp: QmpClient): Promise<Architecture> {
     message: `This QEMU runs ${arch} guests, which Sojourn does not know`,
     remedy: 'Use qemu-system-x86_64 or qemu-system-aarch64',
   });
+}
+
+const typesSchema = z.array(z.object({ name: z.string() }));
+
+async function readDisplays(qmp: QmpClient, schema: QmpSchema): Promise<Display[]> {
+  if (!hasCommand(schema, 'query-vnc')) return [];
+  const devices = await qmp.query(typesSchema, 'qom-list-types', { implements: 'pci-device' });
+  const has = new Set(devices.map(({ name }) => name));
+  // A PC's screen: the virtual board of other processors has none.
+  const isPc = (await readArchitecture(qmp)) === 'x86_64';
+  return isPc && has.has('VGA') && has.has('virtio-tablet-pci') ? ['vga'] : [];
 }
 
 async function readCpuFeatures(qmp: QmpClient, schema: QmpSchema): Promise<string[]> {

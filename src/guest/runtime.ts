@@ -44,6 +44,8 @@ export interface GuestPaths {
   readonly consoleSocket: string;
   readonly consoleLog: string;
   readonly guestAgentSocket: string;
+  /** Only of a guest with a display. */
+  readonly vncSocket: string;
   readonly qemuLog: string;
 }
 
@@ -53,6 +55,7 @@ export function guestPaths(directory: string): GuestPaths {
     consoleSocket: join(directory, 'console.sock'),
     consoleLog: join(directory, 'console.log'),
     guestAgentSocket: join(directory, 'agent.sock'),
+    vncSocket: join(directory, 'vnc.sock'),
     qemuLog: join(directory, 'qemu.log'),
   };
 }

@@ -78,9 +78,10 @@ const guestDisks = z
 
 export const accelerator = z.enum(['kvm', 'tcg', 'hvf', 'whpx']);
 
-/** Frozen at creation (DESIGN, "Guest ABI"). A change of any field is another machine to the guest's OS. */
-export const guestAbi = z.object({
-  version: z.literal(1),
+/** What people see and touch of a guest: a screen, a keyboard and an absolute pointer. */
+export const display = z.literal('vga');
+
+const abiFields = {
   architecture: z.enum(['x86_64', 'aarch64']),
   /** Versioned machine type, e.g. `pc-q35-10.0`. */
   machine: z.string().regex(MACHINE),
@@ -95,7 +96,16 @@ export const guestAbi = z.object({
   boot: frozenBoot,
   disks: guestDisks,
   mac: macAddress,
-});
+};
+
+/**
+ * Frozen at creation (DESIGN, "Guest ABI"). A change of any field is another machine to the guest's OS. A guest without
+ * a display stays version 1, which every place knows.
+ */
+export const guestAbi = z.discriminatedUnion('version', [
+  z.object({ version: z.literal(1), ...abiFields }),
+  z.object({ version: z.literal(2), ...abiFields, display }),
+]);
 
 /** The guest's permanent addresses; the same at every place. */
 export const guestNetwork = z.object({
@@ -126,9 +136,15 @@ export const guestSpec = z.object({
 
 export type GuestSpec = z.infer<typeof guestSpec>;
 export type GuestAbi = z.infer<typeof guestAbi>;
+export type Display = z.infer<typeof display>;
 export type GuestNetwork = z.infer<typeof guestNetwork>;
 export type GuestDisk = z.infer<typeof guestDisk>;
 export type BootSource = z.infer<typeof bootSource>;
 export type FirmwareSize = z.infer<typeof firmwareSize>;
 export type Accelerator = z.infer<typeof accelerator>;
 export type Blob = z.infer<typeof blob>;
+
+/** Undefined for a guest that has none. */
+export function displayOf(abi: GuestAbi): Display | undefined {
+  return abi.version === 1 ? undefined : abi.display;
+}

@@ -13,6 +13,8 @@ const architecture = z.enum(['x86_64', 'aarch64']);
 const defaults = z.strictObject({
   memoryMiB: z.int().min(64),
   vcpus: z.int().min(1).max(64),
+  /** Whether its guests have a screen; those that boot by themselves have one unless this says otherwise. */
+  display: z.enum(['none', 'vga']).optional(),
 });
 
 /** A file next to `image.json`; with a digest it is refused when its content is another one. */

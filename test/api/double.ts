@@ -78,6 +78,7 @@ export function fakeGuest(over: Partial<GuestView> = {}): GuestView {
     vcpus: 1,
     accelerator: 'tcg',
     machine: 'pc-q35-10.0',
+    display: 'none',
     network: { hoa4: '192.0.2.10', hoa6Prefix: '2001:db8:77:5::/64' },
     home: cloud,
     overlay: { storage: 'memory', usedBytes: 3 << 20, limitBytes: 1 << 30 },

@@ -95,6 +95,7 @@ export function guest(state: GuestState, change: Partial<GuestView> = {}): Guest
     memoryMiB: 1024,
     vcpus: 2,
     accelerator: 'tcg',
+    display: 'none',
     machine: 'pc-q35-10.0',
     network: { hoa4: '192.0.2.7', hoa6Prefix: '2001:db8::/64' },
     home: cloud,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { freezeAbi, migratability } from '../../src/guest/index.ts';
+import { displayOf, guestAbi } from '../../src/guest/spec.ts';
 import { sampleFirmware, sampleQemu } from './samples.ts';
 
 const options = {
@@ -44,6 +45,16 @@ test('a UEFI guest keeps the size of its firmware, and cannot be made where ther
     firmware: sampleFirmware,
   });
   expect(() => freezeAbi(uefi)).toThrow(/no UEFI firmware/);
+});
+
+test('a guest has a display only when it is wanted, and then is of version 2', () => {
+  expect(freezeAbi(options).abi).toMatchObject({ version: 1 });
+  const { abi } = freezeAbi({ ...options, display: 'vga' });
+  expect(abi).toMatchObject({ version: 2, display: 'vga' });
+  expect([displayOf(abi), displayOf(freezeAbi(options).abi)]).toEqual(['vga', undefined]);
+  const blind = sampleQemu({ displays: [] });
+  expect(() => freezeAbi({ ...options, qemu: blind, display: 'vga' })).toThrow(/a screen/);
+  expect(guestAbi.safeParse({ ...abi, display: undefined }).success).toBe(false);
 });
 
 test.each([

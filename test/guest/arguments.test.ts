@@ -51,6 +51,22 @@ test('every device has a slot of its own, and no boot ROM', () => {
   );
 });
 
+test('a screen has its frozen slots and a socket of its own; without one nothing of it is there', () => {
+  const seen = { ...spec, abi: { ...spec.abi, version: 2, display: 'vga' } } as const;
+  const args = buildArguments(seen, runtime);
+  expect(values(args, '-device').find((device) => device.startsWith('VGA'))).toBe(
+    'VGA,id=display0,bus=pcie.0,addr=0x01,vgamem_mb=16,romsize=65536',
+  );
+  expect(values(args, '-device').find((device) => device.includes('tablet'))).toMatch(/addr=0x7/);
+  expect(values(args, '-vnc')).toEqual([
+    'unix:/run/one,,two/vnc.sock,share=force-shared,connections=16,power-control=off',
+  ]);
+  expect(values(args, '-machine')[0]).not.toMatch(/i8042|graphics/);
+  const without = buildArguments(spec, runtime);
+  expect(without).not.toContain('-vnc');
+  expect(values(without, '-machine')[0]).toMatch(/i8042=off,graphics=off/);
+});
+
 test('the overlay is limited by a raw node between qcow2 and its file', () => {
   const nodes = values(buildArguments(spec, runtime), '-blockdev').map((text) => JSON.parse(text));
   expect(nodes.map((node) => node['node-name'])).toEqual([

@@ -5,12 +5,13 @@ import { tinySpec } from '../lab/tiny-guest.ts';
 import { sampleFirmware, samplePlace } from './samples.ts';
 
 const UEFI: Partial<GuestAbi> = { boot: { kind: 'uefi', firmware: sampleFirmware } };
+const SCREEN = { version: 2, display: 'vga' } as Partial<GuestAbi>;
 const OTHER_FIRMWARE = { ...sampleFirmware, codeBytes: 4096 };
 const options = { placeName: 'the site "cloud"' };
 
 function specWith(abi: Partial<GuestAbi>, rest: Partial<GuestSpec> = {}): GuestSpec {
   const spec = tinySpec(rest);
-  return { ...spec, abi: { ...spec.abi, ...abi } };
+  return { ...spec, abi: { ...spec.abi, ...abi } as GuestAbi };
 }
 
 test('a place like the one it was made at has no problems, and survives the wire', () => {
@@ -33,6 +34,8 @@ test.each<[string, Partial<GuestAbi>, Parameters<typeof samplePlace>[0], string[
   ['firmware of another size', UEFI, { firmware: [OTHER_FIRMWARE] }, ['firmware-differs']],
   ['one of several firmwares', UEFI, { firmware: [OTHER_FIRMWARE, sampleFirmware] }, []],
   ['no firmware, and none needed', {}, { firmware: [] }, []],
+  ['a screen, and none to be had there', SCREEN, { displays: [] }, ['display-missing']],
+  ['no screen, and none needed', {}, { displays: [] }, []],
   ['no overlay room', {}, { overlayRoomBytes: { memory: 0, disk: 1e12 } }, ['disk-short']],
   ['not migratable', { accelerator: 'whpx' }, { accelerators: ['whpx'] }, ['not-migratable']],
 ])('%s', (_, abi, place, codes) => {

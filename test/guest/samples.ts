@@ -13,6 +13,7 @@ export function sampleQemu(change: Partial<QemuCapabilities> = {}): QemuCapabili
     cpuFeatures: ['aes', 'sse4.2'],
     cpuAccelerator: 'tcg',
     accelerators: ['tcg', 'kvm'],
+    displays: ['vga'],
     ...change,
   };
 }
@@ -26,6 +27,7 @@ export function samplePlace(change: Partial<PlaceCapabilities> = {}): PlaceCapab
     cpus: [...qemu.cpus],
     cpuFeatures: [...qemu.cpuFeatures],
     accelerators: ['tcg'],
+    displays: ['vga'],
     firmware: [sampleFirmware],
     memoryAvailableMiB: 4096,
     overlayRoomBytes: { memory: 1024 ** 3, disk: 1024 ** 3 },

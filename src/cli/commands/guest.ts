@@ -22,6 +22,7 @@ export interface CreateOptions extends CommonOptions {
   readonly overlayLimit?: string;
   readonly overlay?: 'memory' | 'disk';
   readonly accelerator?: CallInput<'guest.create'>['accelerator'];
+  readonly display?: CallInput<'guest.create'>['display'];
 }
 
 export async function create(name: string, options: CreateOptions): Promise<void> {
@@ -34,6 +35,7 @@ export async function create(name: string, options: CreateOptions): Promise<void
     overlayLimitBytes: overlayLimit === undefined ? undefined : parseSize(overlayLimit),
     overlayStorage: options.overlay,
     accelerator: options.accelerator,
+    display: options.display,
   };
   await withAgent(options, async (client, output) => {
     const guest = await client.call('guest.create', input);
