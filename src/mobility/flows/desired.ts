@@ -3,12 +3,12 @@ import type { Instruction, Match } from '../../openflow/index.ts';
 
 /**
  * When a flow is installed in a change: first what receives packets of a guest where they arrive (delivery, source
- * addresses restored), which is of no effect until something leads there; then what leads packets to a place.
+ * addresses restored), which is of no effect until something leads there; then what leads packets to and from a place.
  */
 export type Stage = 'receive' | 'steer';
 
 export interface DesiredFlow {
-  /** Counted from the first table of the pipeline: `TABLES`. */
+  /** Of `TABLES`. */
   readonly table: number;
   readonly priority: number;
   readonly match: Match;

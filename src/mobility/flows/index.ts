@@ -1,3 +1,6 @@
+export { instructionsText, keyOf, matchText } from './canonical.ts';
+export { checkMapping, checkMappings, checkNetwork, mobileAddresses } from './check.ts';
+export { gatewayFlows, mappingFlows, type Way } from './compile.ts';
 export {
   COOKIE,
   cookieOf,
@@ -15,8 +18,20 @@ export {
   type Gateway,
   gatewaySchema,
   holders,
+  holds,
+  isRouter,
   type Mapping,
   mappingSchema,
   type Network,
   networkSchema,
 } from './network.ts';
+export {
+  type Change,
+  flowModOf,
+  type InstalledFlow,
+  isEmpty,
+  PHASES,
+  type Phase,
+  type Plan,
+  planChanges,
+} from './plan.ts';

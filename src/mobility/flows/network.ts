@@ -88,6 +88,11 @@ export const networkSchema = z.strictObject({
   gateways: z.array(gatewaySchema).max(4096),
   /** All home addresses: nobody else may send from them, and they do not leave a gateway in translation. */
   homePrefixes: z.array(z.union([cidr4, cidr6])).max(64),
+  /** All pools, in few prefixes: the lazy way asks the controller about senders in these. */
+  mobilePrefixes: z
+    .array(z.union([cidr4, cidr6]))
+    .max(64)
+    .default([]),
 });
 
 export type Gateway = z.infer<typeof gatewaySchema>;
@@ -101,6 +106,16 @@ export function holders(mapping: Mapping): ReadonlySet<string> {
   return new Set(
     [place, from, anchor, ...correspondents].filter((id): id is string => id !== undefined),
   );
+}
+
+export function holds({ id }: Gateway, mapping: Mapping): boolean {
+  const { place, from, anchor, correspondents } = mapping;
+  return id === place || id === from || id === anchor || correspondents.includes(id);
+}
+
+/** Whether it can send packets of guests to the network by itself. */
+export function isRouter({ uplink }: Gateway): boolean {
+  return uplink?.mac !== undefined && uplink.nextHop !== undefined;
 }
 
 export function datapathIdOf(gateway: Gateway): bigint {
