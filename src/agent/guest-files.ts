@@ -179,8 +179,7 @@ export class GuestFiles {
   /** Bytes that the overlays take; 0 where there are none. */
   async usage(disks: readonly { readonly overlayPath: string }[]): Promise<number> {
     let bytes = 0;
-    for (const { overlayPath } of disks)
-      if (await exists(overlayPath)) bytes += await overlayUsage(overlayPath);
+    for (const { overlayPath } of disks) bytes += await overlayUsage(overlayPath);
     return bytes;
   }
 

@@ -60,9 +60,15 @@ export async function createImage(disk: DiskShape, basePath: string, path: strin
   await chmod(path, 0o600);
 }
 
-/** Bytes an overlay takes of its limit. */
+/** Bytes an overlay takes of its limit; 0 where there is none, or none any more. */
 export async function overlayUsage(path: string): Promise<number> {
-  return (await stat(path)).blocks * BLOCK_BYTES;
+  try {
+    return (await stat(path)).blocks * BLOCK_BYTES;
+  } catch (error) {
+    // It can go at any time: a guest that has left, an arrival that was refused.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
+    throw error;
+  }
 }
 
 const checkSchema = z.object({ 'image-end-offset': z.int() });
