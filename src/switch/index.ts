@@ -16,6 +16,7 @@ export {
   macToBigInt,
   macToBytes,
 } from './addresses.ts';
+export { checksum, onesSum, pseudoHeaderSum, updateChecksum } from './checksum.ts';
 export { FairShare } from './fair-share.ts';
 export type { FlowEntry, FlowSpec } from './flow.ts';
 export { FrameBatch, FrameReader } from './framing.ts';

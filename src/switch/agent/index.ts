@@ -1,10 +1,11 @@
-export type { TlsFiles } from './dialer.ts';
+export { retryMs, type TlsFiles } from './dialer.ts';
 export {
   type EndpointEvent,
   type EndpointOptions,
   type FailMode,
   OpenFlowEndpoint,
 } from './endpoint.ts';
+export { Listener } from './listener.ts';
 export {
   type ControllerTarget,
   formatTarget,

@@ -6,7 +6,7 @@ import { SojournError } from '../../common/index.ts';
 import type { TlsFiles } from './dialer.ts';
 import { formatTarget, type ListenTarget } from './target.ts';
 
-/** Connections at once; one more is closed at once. */
+/** Connections to a switch at once; one more is closed at once. */
 const MAX_CONNECTIONS = 32;
 /** Of the TLS handshake. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -25,6 +25,7 @@ export class Listener {
     target: ListenTarget,
     tls: TlsFiles | undefined,
     connected: (socket: Socket) => void,
+    maxConnections = MAX_CONNECTIONS,
   ): Promise<Listener> {
     const server =
       target.type === 'pssl'
@@ -35,7 +36,7 @@ export class Listener {
             handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
           })
         : createServer({ noDelay: true });
-    server.maxConnections = MAX_CONNECTIONS;
+    server.maxConnections = maxConnections;
     server.on(target.type === 'pssl' ? 'secureConnection' : 'connection', connected);
     server.on('tlsClientError', (_error, socket) => socket.destroy());
     const at = target.type === 'punix' ? { path: target.path } : target;

@@ -11,7 +11,11 @@ const MAX_ERROR4_BYTES = 576;
 export type IcmpProblem =
   | { readonly kind: 'time-exceeded' }
   | { readonly kind: 'too-big'; readonly mtu: number }
-  | { readonly kind: 'unreachable' };
+  | { readonly kind: 'unreachable' }
+  /** RFC 7915, 4.1: only of IPv4. */
+  | { readonly kind: 'source-route-failed' }
+  /** RFC 4443, 3.4, of the byte at an offset in the packet: only of IPv6. */
+  | { readonly kind: 'erroneous-field'; readonly at: number };
 
 /** The reply to an echo request, both whole IP packets; undefined when it is none or its checksum is wrong. */
 export function echoReply(packet: Buffer): Buffer | undefined {
@@ -60,6 +64,8 @@ function icmpError4(packet: Buffer, source: Buffer, problem: IcmpProblem): Buffe
   const message = Buffer.alloc(8);
   if (problem.kind === 'time-exceeded') message[0] = 11;
   else if (problem.kind === 'unreachable') message.set([3, 1]);
+  else if (problem.kind === 'source-route-failed') message.set([3, 5]);
+  else if (problem.kind === 'erroneous-field') return undefined;
   else {
     // RFC 1191, 4: the MTU of the next hop in the low half.
     message.set([3, 4]);
@@ -79,7 +85,11 @@ function icmpError6(packet: Buffer, source: Buffer, problem: IcmpProblem): Buffe
   const message = Buffer.alloc(8);
   if (problem.kind === 'time-exceeded') message[0] = 3;
   else if (problem.kind === 'unreachable') message.set([1, 3]);
-  else {
+  else if (problem.kind === 'source-route-failed') return undefined;
+  else if (problem.kind === 'erroneous-field') {
+    message[0] = 4;
+    message.writeUInt32BE(problem.at, 4);
+  } else {
     message[0] = 2;
     message.writeUInt32BE(problem.mtu, 4);
   }

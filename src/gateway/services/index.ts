@@ -1,0 +1,2 @@
+export { rewriteIcmpError } from './icmp-errors.ts';
+export { GatewayPackets, type GatewayPacketsOptions } from './packets.ts';
