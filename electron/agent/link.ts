@@ -1,5 +1,6 @@
 /** The standing connection to the agent: finds or starts it, follows its status, and finds it again. */
 import { EventEmitter } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ApiClient, apiSocketPath, PROTOCOL_VERSION, type Status } from '../../src/api/index.ts';
 import { asSojournError, SojournError, toWireError } from '../../src/common/index.ts';
 import { launchAgent } from './launch.ts';
@@ -11,6 +12,9 @@ import {
   stepLink,
 } from './machine.ts';
 import { agentProgram } from './program.ts';
+
+/** A status that could not be told is asked for again after so long, ms. */
+const WATCH_AGAIN_MS = 500;
 
 /** What the rest of the app sees of the agent. */
 export type AgentState =
@@ -146,12 +150,11 @@ export class AgentLink extends EventEmitter<{ state: [AgentState] }> {
       this.#status = status;
       this.emit('state', this.state);
     };
-    try {
-      await client.call('status.watch', {}, { onItem: take });
-    } catch {
-      // The stream ends with its connection, also when what the agent says cannot be understood.
+    while (this.#client === client) {
+      await client.call('status.watch', {}, { onItem: take }).catch(() => undefined);
+      // What was asked on the same connection, a handoff for instance, goes on meanwhile.
+      await delay(WATCH_AGAIN_MS);
     }
-    client.close();
   }
 
   async #startAgent(): Promise<void> {
