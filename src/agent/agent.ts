@@ -16,16 +16,19 @@ import { qmpEvidence } from './evidence.ts';
 import { GuestFiles, guestKey } from './guest-files.ts';
 import { GuestLife } from './guest-life.ts';
 import { Guests } from './guests.ts';
-import { createHandlers } from './handlers.ts';
+import { createHandlers, findGuest } from './handlers.ts';
 import { Journal } from './journal.ts';
 import { LinkWatch, linkSensor, watchPorts } from './link/index.ts';
 import { Machine } from './machine.ts';
 import { anchoredSettings } from './mapping.ts';
+import { MulticastDiscovery, Nearby } from './nearby/index.ts';
 import type { AgentOptions } from './options.ts';
 import { registerPeerQuestions } from './peer-questions.ts';
 import { Places } from './places.ts';
+import { Receiving } from './receiving/index.ts';
 import { recover } from './recovery.ts';
 import { RegistryService } from './registry-service.ts';
+import { ScreenListener, Screens } from './screen/index.ts';
 import { Standbys } from './standbys.ts';
 import { openDatabase } from './state/database.ts';
 import { openStateDirectory } from './state/directory.ts';
@@ -33,6 +36,7 @@ import { GuestStore } from './state/guest-store.ts';
 import { StoredInvites } from './state/invite-store.ts';
 import { PeerStore } from './state/peer-store.ts';
 import { PolicyStore } from './state/policy-store.ts';
+import { RightsStore } from './state/rights-store.ts';
 import { StandbyStore } from './state/standby-store.ts';
 import { WebServer } from './web/index.ts';
 import { Whereabouts } from './whereabouts.ts';
@@ -122,7 +126,21 @@ async function compose(
   datapath.on('changed', changed);
   datapath.on('datapath', (event) => onDatapathEvent(event, guests, departures, log));
 
-  const arrivals = new Arrivals({
+  const rights = new RightsStore(database);
+  const receiving: Receiving = new Receiving({
+    store: rights,
+    profile: options.profile,
+    self: () => places.self,
+    place: (id) => places.ref(id),
+    paired: () => peers.list().map(({ id }) => id),
+    limits: options.perPeer,
+    records: (guestId) => journal.of(guestId),
+    changed,
+    closed: (place, all) => arrivals.endFrom(place, all),
+  });
+  stack.defer(() => receiving.close());
+
+  const arrivals: Arrivals = new Arrivals({
     guests,
     store,
     images,
@@ -134,7 +152,7 @@ async function compose(
     log,
     netSocket,
     directory: (spec) => files.directory(spec),
-    perPeer: options.perPeer,
+    receiving,
     departed: (guestId) => departures.settled(guestId),
     armBack: (spec, place) => {
       standbys
@@ -149,6 +167,7 @@ async function compose(
   const register = (session: Session) => {
     arrivals.register(session);
     registry.register(session);
+    screens.serve(session);
     registerPeerQuestions(session, {
       tunnelPort: options.tunnelPort ?? null,
       registry,
@@ -157,6 +176,7 @@ async function compose(
       journal,
       places,
       departures,
+      receiving,
     });
   };
   const places: Places = new Places({
@@ -166,12 +186,36 @@ async function compose(
     listen: options.listen,
     tunnelPort: options.tunnelPort,
     advertise: options.advertise,
+    ownPort: {
+      get: () => rights.listenPort,
+      put: (port) => {
+        rights.listenPort = port;
+      },
+    },
+    listensFor: (devices) =>
+      nearby.isOpen ||
+      devices.some((id) => receiving.mode(id) !== 'off' || hasGuestOfOurs(journal, id)),
+    rights: (place) => receiving.rights(place),
     peers,
     invites: new StoredInvites(database, peers),
     log,
     register,
   });
+  const screens: Screens = new Screens({ store, journal, guests, files, places });
+  stack.defer(() => screens.close());
+  const nearby: Nearby = new Nearby({
+    identity,
+    place: { name: options.name, profile: options.profile },
+    listens: () => places.listens,
+    isPaired: (id) => peers.find(id) !== undefined,
+    pin: (device, listens) => places.pin(device, listens),
+    opened: () => places.receivingChanged(),
+    discover: (own) => new MulticastDiscovery(own, log),
+    log,
+  });
+  stack.defer(() => nearby.close());
   const departures: Departures = new Departures({
+    screens,
     guests,
     files,
     machine,
@@ -219,8 +263,19 @@ async function compose(
   standbys.start();
   stack.defer(() => standbys.close());
   const whereabouts = new Whereabouts(places, registry);
+  screens.whereabouts = whereabouts;
   const policy = new PolicyStore(database);
-  const watched = { store, journal, guests, departures, standbys, arrivals, places, whereabouts };
+  const watched = {
+    store,
+    journal,
+    guests,
+    departures,
+    standbys,
+    arrivals,
+    places,
+    whereabouts,
+    receiving,
+  };
   const link =
     options.profile === 'site'
       ? undefined
@@ -259,7 +314,11 @@ async function compose(
     ended.resolve();
   };
 
-  const web = new WebServer({ socketPath: state.socket, log });
+  const find = (reference: string) => findGuest({ store, journal, arrivals }, reference).spec;
+  const screenListener = await ScreenListener.listen({ path: state.screenSocket, screens, find });
+  stack.defer(() => screenListener.close());
+  const screen = async (guest: string) => screens.open(find(guest));
+  const web = new WebServer({ socketPath: state.socket, screen, log });
   stack.defer(() => web.close());
   const info = (): AgentInfo => agentInfo(options, places, machine, startedAt);
   const server = await ApiServer.listen({
@@ -270,7 +329,7 @@ async function compose(
       info,
       ...{ store, journal, guests, files, images, machine, places, registry, datapath },
       ...{ departures, standbys, arrivals, life, web, changes },
-      ...{ whereabouts, policy, link },
+      ...{ whereabouts, policy, link, receiving, nearby },
       stop: async (what) => {
         const left = what === 'keep' ? guests.allLive().map(({ spec }) => spec.name) : [];
         // After the answer has gone out.
@@ -298,6 +357,14 @@ function openRegistry(
       remedy: 'Give --hoa4 and --hoa6',
     });
   return new Registry(database, parseHomePrefixes({ prefix4: hoa4, prefix6: hoa6, dns }));
+}
+
+/** A guest that left from here is at that place, and has to find the way back. */
+function hasGuestOfOurs(journal: Journal, place: string): boolean {
+  return journal.guests.some((id) => {
+    const ownership = journal.ownership(id);
+    return ownership.kind === 'elsewhere' && ownership.place === place;
+  });
 }
 
 function datapathConfiguration(

@@ -22,8 +22,9 @@ import type { Guests } from './guests.ts';
 import type { Journal } from './journal.ts';
 import type { Machine } from './machine.ts';
 import { arrivingSettings, localSettings } from './mapping.ts';
-import { type PeerQuota, quotaProblem } from './peer-quota.ts';
+import { quotaProblem } from './peer-quota.ts';
 import type { Places } from './places.ts';
+import type { Receiving } from './receiving/index.ts';
 import type { RegistryService } from './registry-service.ts';
 import type { GuestStore, StoredGuest } from './state/guest-store.ts';
 import { unmapGuest } from './unmap.ts';
@@ -52,7 +53,8 @@ export interface ArrivalsOptions {
   readonly log: Logger;
   readonly netSocket: (spec: GuestSpec) => string;
   readonly directory: (spec: GuestSpec) => string;
-  readonly perPeer: PeerQuota;
+  /** Whether guests of other places may come, and what they may take. */
+  readonly receiving: Receiving;
   /** The end of the handoff of that guest from here, while one is under way. */
   readonly departed: (guestId: string) => Promise<void> | undefined;
   /** The guest has come from its standby here, and shall stand by where it was. Never throws. */
@@ -71,7 +73,7 @@ export class Arrivals implements GuestHostPort {
       host: this,
       journal: options.journal,
       preflight: (spec, from) => this.#preflight(spec, from),
-      admit: (request) => this.#admit(request),
+      admit: (request, signal) => this.#admit(request, signal),
       now: Date.now,
       log: options.log,
     });
@@ -87,6 +89,15 @@ export class Arrivals implements GuestHostPort {
 
   register(session: Session): void {
     this.#destination.serve(session);
+  }
+
+  /** Guests of the place may not come here any more; `all`: not even those on their way back. */
+  endFrom(place: string, all: boolean): void {
+    const { receiving } = this.#options;
+    this.#destination.endFrom(
+      place,
+      (guestId) => all || receiving.problem(guestId, place) !== undefined,
+    );
   }
 
   /** Goes on with an arrival that a restart of the agent interrupted. */
@@ -147,6 +158,7 @@ export class Arrivals implements GuestHostPort {
     await datapath.ensureGuest(localSettings(spec, at));
     await datapath.releasePort(spec.id);
     guests.activated(spec.id);
+    this.#options.receiving.arrived(request);
     // A home that handed the guest over itself knows already.
     if (request.from !== spec.home) registry.locate(spec.home, spec.id, places().self.id, epoch);
     this.#arrivals.delete(spec.id);
@@ -163,6 +175,8 @@ export class Arrivals implements GuestHostPort {
     if (stored !== undefined) await guests.discard(stored.spec);
     // Not before: what failed is tried again.
     this.#arrivals.delete(guestId);
+    if (stored !== undefined)
+      this.#options.receiving.failed({ from: arrival.from.id, spec: stored.spec });
     // Only ever seen as an arrival: nothing of it stays. A guest of ours that is elsewhere stays in the list.
     if (journal.ownership(guestId).kind === 'unknown') store.remove(guestId);
     await unmapGuest(guestId, { registry, datapath, self: places().self.id });
@@ -175,8 +189,9 @@ export class Arrivals implements GuestHostPort {
   }
 
   /** Asked again when a handoff begins: the preflight is the other place's word, this is ours. */
-  async #admit({ spec, epoch, from }: IncomingRequest): Promise<void> {
-    const { journal, guests, departed, places, registry, store } = this.#options;
+  async #admit(request: IncomingRequest, signal: AbortSignal): Promise<void> {
+    const { spec, epoch, from } = request;
+    const { journal, guests, departed, places, registry, store, receiving } = this.#options;
     const here = places().self.name;
     // A guest may be on its way back before its copy here is gone.
     if (journal.ownership(spec.id).kind === 'elsewhere')
@@ -234,6 +249,8 @@ export class Arrivals implements GuestHostPort {
       );
     const [problem] = await this.#preflight(spec, from);
     if (problem !== undefined) throw refused(problem.code, problem.message, problem.remedy);
+    // Last, so that nobody is asked in vain.
+    await receiving.admit(request, signal);
   }
 
   /** Other guests with a QEMU here that the place has brought, or lets stand by. */
@@ -251,7 +268,7 @@ export class Arrivals implements GuestHostPort {
 
   /** Everything that would keep the guest from running here, at once. */
   async #preflight(spec: GuestSpec, from: string): Promise<PreflightProblem[]> {
-    const { machine, images, places, store, perPeer } = this.#options;
+    const { machine, images, places, store, receiving } = this.#options;
     const here = places().self.name;
     const problems: { code: string; message: string; remedy: string }[] = [];
     const collect = (error: unknown) => {
@@ -259,13 +276,18 @@ export class Arrivals implements GuestHostPort {
       const { code, message, remedy = `See "sojourn doctor" at ${here}` } = error;
       problems.push({ code, message: `${message} (at ${here})`, remedy });
     };
+    const closed = receiving.problem(spec.id, from);
+    if (closed !== undefined) {
+      const { code, message, remedy = '' } = closed;
+      return [{ code, message, remedy, where: 'there' }];
+    }
     try {
       const able = await machine.capabilities(spec.abi.accelerator);
       problems.push(...compatibilityProblems(spec, able, { placeName: here }));
     } catch (error) {
       collect(error);
     }
-    const quota = quotaProblem(spec, this.#guestsOf(from, spec.id), perPeer, {
+    const quota = quotaProblem(spec, this.#guestsOf(from, spec.id), receiving.limits(from), {
       here,
       peer: places().ref(from).name,
     });

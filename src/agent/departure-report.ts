@@ -4,7 +4,7 @@ import { asClause, SojournError } from '../common/index.ts';
 import type { GuestSpec } from '../guest/spec.ts';
 import type { HandoffProgress, HandoffResult } from '../handoff/index.ts';
 import type { HandoffSummary } from './peer-messages.ts';
-import { namingOther } from './places.ts';
+import { namingOther } from './place-errors.ts';
 
 /** Codes of reasons that lie in the connection, not in one of the two places. */
 const LINK_FAILURES: ReadonlySet<string> = new Set([

@@ -26,13 +26,14 @@ import {
 import { notHere, notRunning, stayed, summarize } from './departure-report.ts';
 import { settleDeparture, sourceOptions, withDirectory } from './departure-source.ts';
 import type { GuestFiles } from './guest-files.ts';
-import type { Guests } from './guests.ts';
+import type { Guests, LiveGuest } from './guests.ts';
 import type { Journal } from './journal.ts';
 import type { Machine } from './machine.ts';
 import { guestPaused } from './paused.ts';
 import type { HandoffSummary } from './peer-messages.ts';
 import type { Places } from './places.ts';
 import type { RegistryService } from './registry-service.ts';
+import type { Screens } from './screen/index.ts';
 
 export interface DeparturesOptions {
   readonly guests: Guests;
@@ -45,6 +46,8 @@ export interface DeparturesOptions {
   readonly log: Logger;
   readonly netSocket: (spec: GuestSpec) => string;
   readonly changed: (guestId: string) => void;
+  /** Whoever looks at its screen. */
+  readonly screens: Pick<Screens, 'hold' | 'goOn' | 'moved' | 'settled'>;
 }
 
 export class Departures {
@@ -248,10 +251,11 @@ export class Departures {
           this.#options.log.warn({ guest: spec.name, reason }, 'overlay not copied to disk');
         });
       await guests.releaseDisks(spec.id);
+      void this.#announce(spec, departure, ownership.epoch);
       const result = await withDirectory(this.#options.files, spec, (directory) =>
         runSource({
           ...sourceOptions(this.#options, spec, departure, ownership.epoch, directory),
-          guest: { qmp: live.process.qmp, destroyCopy: () => guests.discard(spec, live) },
+          guest: { qmp: live.process.qmp, destroyCopy: () => this.#destroyCopy(live, to) },
           ...(standby === undefined ? {} : { standby }),
         }),
       );
@@ -260,6 +264,7 @@ export class Departures {
       return result;
     } finally {
       this.#departures.delete(spec.id);
+      this.#options.screens.settled(spec.id);
       departure.settled.resolve();
       this.#options.changed(spec.id);
     }
@@ -275,8 +280,25 @@ export class Departures {
     await departure.settled.promise;
   }
 
-  /** A session with the place is up: what was decided without it is told. */
+  /** Ends what goes to the place and may still be ended: it is not trusted any more. */
+  endTo(place: string): void {
+    for (const { to, cancel } of this.#departures.values()) if (to.id === place) cancel.abort();
+  }
+
+  /** The guest's home shall believe the new place at once. */
+  async #announce({ id, home }: GuestSpec, { to }: Departure, epoch: number): Promise<void> {
+    await this.#options.registry.expect(home, id, to.id, epoch + 1);
+  }
+
+  /** A session with the place is up: what was decided without it is told, and what it may have forgotten. */
   async tell(peer: string): Promise<void> {
+    const { guests, journal } = this.#options;
+    for (const departure of this.#departures.values()) {
+      const spec = guests.live(departure.guestId)?.spec;
+      const ownership = journal.ownership(departure.guestId);
+      if (spec?.home === peer && ownership.kind === 'here')
+        void this.#announce(spec, departure, ownership.epoch);
+    }
     const session = this.#options.places.session(peer);
     if (session?.state !== 'connected') return;
     for (const [handoffId, { guestId, epoch, ...waiting }] of this.#untold) {
@@ -316,16 +338,23 @@ export class Departures {
           guest:
             live === undefined
               ? undefined
-              : { qmp: live.process.qmp, destroyCopy: () => guests.discard(spec, live) },
+              : { qmp: live.process.qmp, destroyCopy: () => this.#destroyCopy(live, to) },
         }),
       );
       log.info({ guest: spec.name, handoffId, outcome: result?.outcome }, 'handoff recovered');
       if (result !== undefined) await this.#settle(spec, to, result);
     } finally {
       this.#departures.delete(spec.id);
+      this.#options.screens.settled(spec.id);
       departure.settled.resolve();
       this.#options.changed(spec.id);
     }
+  }
+
+  /** The other place has it: whoever looks at its screen looks there before the copy ends. */
+  #destroyCopy(live: LiveGuest, to: PlaceRef): Promise<void> {
+    this.#options.screens.moved(live.spec.id, to);
+    return this.#options.guests.discard(live.spec, live);
   }
 
   #requireMovable(spec: GuestSpec, to: PlaceRef): void {

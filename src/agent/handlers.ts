@@ -23,10 +23,14 @@ import { handOff } from './handoff-call.ts';
 import type { Journal } from './journal.ts';
 import type { LinkWatch } from './link/index.ts';
 import type { Machine } from './machine.ts';
+import type { Nearby } from './nearby/index.ts';
 import { peerCalls, REQUEST_MS } from './peer-messages.ts';
 import type { Places } from './places.ts';
 import { policyHandlers } from './policy-handlers.ts';
+import type { Receiving } from './receiving/index.ts';
+import { receivingHandlers } from './receiving-handlers.ts';
 import type { RegistryService } from './registry-service.ts';
+import { requireDisplay } from './screen/index.ts';
 import { armAndWait } from './standby-wait.ts';
 import type { Standbys } from './standbys.ts';
 import type { GuestStore, StoredGuest } from './state/guest-store.ts';
@@ -55,6 +59,8 @@ export interface HandlerParts {
   readonly standbys: Standbys;
   readonly arrivals: Arrivals;
   readonly life: GuestLife;
+  readonly receiving: Receiving;
+  readonly nearby: Nearby;
   readonly whereabouts: Whereabouts;
   readonly web: WebServer;
   readonly policy: PolicyStore;
@@ -68,15 +74,7 @@ export interface HandlerParts {
 
 export function createHandlers(parts: HandlerParts): Handlers {
   const { store, guests, images, places, life, departures, files } = parts;
-  const find = (reference: string): StoredGuest => {
-    const known = knownGuests(parts);
-    const { id } = resolveReference(
-      'guest',
-      reference,
-      known.map(({ spec }) => spec),
-    );
-    return known.find(({ spec }) => spec.id === id) as StoredGuest;
-  };
+  const find = (reference: string) => findGuest(parts, reference);
   const view = (stored: StoredGuest) => viewOf(parts, stored);
   const viewAgain = async (id: string) => {
     const stored = store.find(id);
@@ -175,7 +173,11 @@ export function createHandlers(parts: HandlerParts): Handlers {
       });
       return { ok: checks.every(({ status }) => status !== 'fail'), checks };
     },
-    'ui.open': async ({ port }) => parts.web.open(port),
+    'ui.open': async ({ port, screenOf }) => {
+      const spec = screenOf === undefined ? undefined : find(screenOf).spec;
+      if (spec !== undefined) requireDisplay(spec);
+      return parts.web.open(port, spec?.id);
+    },
     'agent.conditions': async (told) => {
       const { standbys } = parts;
       const { metered, onBattery } = told;
@@ -193,18 +195,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
     'place.list': async () => places.views(),
     'place.invite': async (request) => places.invite(request),
     'place.pair': async ({ invite, name }) => places.pair(invite, name),
-    'place.forget': async ({ place }) => {
-      const ref = places.resolve(place);
-      if (ref.id === places.self.id)
-        throw new SojournError({
-          kind: 'usage',
-          code: 'place-self',
-          message: 'A place cannot forget itself',
-          remedy: 'Name another place; see "sojourn places"',
-        });
-      await places.forget(ref.id);
-      return ref;
-    },
+    ...receivingHandlers(parts),
 
     status: async () => statusOf(parts),
     'status.watch': async (_input, { emit, signal }) => {
@@ -215,6 +206,20 @@ export function createHandlers(parts: HandlerParts): Handlers {
       return {};
     },
   };
+}
+
+/** @throws SojournError `guest-unknown`, `guest-ambiguous` */
+export function findGuest(
+  parts: Pick<HandlerParts, 'store' | 'journal' | 'arrivals'>,
+  reference: string,
+): StoredGuest {
+  const known = knownGuests(parts);
+  const { id } = resolveReference(
+    'guest',
+    reference,
+    known.map(({ spec }) => spec),
+  );
+  return known.find(({ spec }) => spec.id === id) as StoredGuest;
 }
 
 /** Without deleted ones whose address is not given back yet. */
@@ -255,7 +260,7 @@ async function viewOf(parts: HandlerParts, stored: StoredGuest): Promise<GuestVi
 }
 
 async function statusOf(parts: HandlerParts): Promise<Status> {
-  const { places, datapath, info } = parts;
+  const { places, datapath, info, receiving } = parts;
   const [guests, path] = await Promise.all([
     Promise.all(knownGuests(parts).map((stored) => viewOf(parts, stored))),
     datapath.status(),
@@ -277,6 +282,8 @@ async function statusOf(parts: HandlerParts): Promise<Status> {
     datapath: datapathView(datapath.process, path, (id) => places.ref(id)),
     warnings: [...warnings, ...(parts.link?.notices() ?? [])],
     ...(parts.link === undefined ? {} : { link: parts.link.view() }),
+    receiving: { receive: receiving.defaultMode, listens: places.listensAt },
+    incoming: receiving.incoming(),
   };
 }
 

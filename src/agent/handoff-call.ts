@@ -8,7 +8,7 @@ import type { StoredGuest } from './state/guest-store.ts';
 
 type HandoffParts = Pick<
   HandlerParts,
-  'journal' | 'places' | 'departures' | 'whereabouts' | 'arrivals' | 'changes'
+  'journal' | 'places' | 'departures' | 'whereabouts' | 'arrivals' | 'changes' | 'receiving'
 >;
 
 /** Hands a guest over: from here, or, asked from the place that wants it back, from where it is. */
@@ -53,11 +53,9 @@ export async function handOff(
   };
   told.on('change', show);
   try {
-    const summary = await peerCalls.call(
-      session,
-      'guest.request',
-      { guestId: spec.id, ...manner },
-      { timeoutMs: REQUEST_MS },
+    const request = { guestId: spec.id, ...manner };
+    const summary = await parts.receiving.whileWanted(spec.id, () =>
+      peerCalls.call(session, 'guest.request', request, { timeoutMs: REQUEST_MS }),
     );
     return { ...withPhases(summary), guest, from, to };
   } finally {

@@ -23,7 +23,11 @@ export interface AgentOptions {
   readonly dns: readonly string[];
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
   /** What the guests of one peer may take here, those that stand by included; undefined: no limit of its own. */
-  readonly perPeer: { readonly guests: number | undefined; readonly memoryMiB: number | undefined };
+  readonly perPeer: {
+    readonly guests: number | undefined;
+    readonly memoryMiB: number | undefined;
+    readonly diskBytes: number | undefined;
+  };
   /** A recording in place of the wireless sensor; with `held` it stands still at its beginning until `link.play`. */
   readonly linkTrace:
     | { readonly path: string; readonly speed: number; readonly held: boolean }

@@ -2,13 +2,14 @@
  * The calls between two agents beside those of a handoff (`src/handoff/messages.ts`).
  *
  *   place.describe      what sort of place are you?
+ *   place.listens       here I can be dialled from now on
  *   registry.*          to the site that anchors a guest's home address
  *   guest.whereabouts   how is the guest that you have?
  *   guest.request       hand that guest to me
  */
 import { z } from 'zod';
 import { guestId, guestName, guestNetwork, macAddress, placeId } from '../guest/spec.ts';
-import { typedCalls } from '../transport/index.ts';
+import { listening, typedCalls } from '../transport/index.ts';
 
 const port = z.int().min(1).max(65_535);
 
@@ -43,8 +44,11 @@ export const peerMessages = {
       tunnelPort: port.nullable(),
       /** Whether it gives out home addresses. */
       anchorsHomeAddresses: z.boolean(),
+      /** Where a device that receives can be dialled just now. */
+      listens: listening.default(null),
     }),
   },
+  'place.listens': { params: z.object({ listens: listening }), result: z.object({}) },
   'registry.allocate': {
     params: z.object({ guestId, guestName, mac: macAddress }),
     result: z.object({ network: guestNetwork }),
@@ -54,6 +58,11 @@ export const peerMessages = {
   'registry.locate': {
     params: z.object({ guestId, place: placeId, epoch: z.int().positive() }),
     result: z.object({ record: homeRecord.nullable() }),
+  },
+  /** Said by the place that has the guest: `place` may take it over under `epoch`, and tell so itself. */
+  'registry.expect': {
+    params: z.object({ guestId, place: placeId, epoch: z.int().positive() }),
+    result: z.object({}),
   },
   'registry.find': {
     params: z.object({ guestId }),

@@ -6,9 +6,10 @@ import type { Session } from '../transport/index.ts';
 import type { Departures } from './departures.ts';
 import type { Guests } from './guests.ts';
 import type { Journal } from './journal.ts';
-import type { JournalRecord } from './ownership.ts';
+import { requireParty } from './parties.ts';
 import { peerCalls } from './peer-messages.ts';
 import type { Places } from './places.ts';
+import type { Receiving } from './receiving/index.ts';
 import type { RegistryService } from './registry-service.ts';
 import type { GuestStore } from './state/guest-store.ts';
 
@@ -20,50 +21,47 @@ export interface PeerQuestionParts {
   readonly journal: Journal;
   readonly places: Places;
   readonly departures: Departures;
+  readonly receiving: Receiving;
 }
 
 export function registerPeerQuestions(session: Session, parts: PeerQuestionParts): void {
-  const { store, guests, journal, places, departures, registry, tunnelPort } = parts;
+  const { store, guests, journal, places, departures, registry, receiving, tunnelPort } = parts;
   const { peer } = session;
-  /** A guest's own affairs are told to places that have had it, and to its home. */
-  const requireParty = (guestId: string) => {
-    const stored = store.find(guestId);
-    const party =
-      stored?.spec.home === peer || journal.of(guestId).some((record) => hadGuest(record, peer));
-    if (stored !== undefined && party) return stored;
-    throw new SojournError({
-      kind: 'refused',
-      code: 'guest-not-yours',
-      message: `${places.self.name} has no guest that ${places.ref(peer).name} may ask for by that id`,
-      remedy: 'A guest can be fetched by the places that have had it before',
-    });
-  };
+  const party = (guestId: string) => requireParty({ store, journal, places }, peer, guestId);
   peerCalls.handle(session, 'place.describe', async () => ({
     version: programVersion(),
     tunnelPort,
     anchorsHomeAddresses: registry.anchorsHere,
+    listens: places.listens,
   }));
+  peerCalls.handle(session, 'place.listens', async ({ listens }) => {
+    places.reachableAt(peer, listens);
+    return {};
+  });
   peerCalls.handle(session, 'guest.whereabouts', async ({ guestId }) => {
-    requireParty(guestId);
+    party(guestId);
     const live = guests.live(guestId);
     if (journal.ownership(guestId).kind !== 'here') return { state: 'unknown' };
     if (live === undefined) return { state: 'stopped' };
     return { state: live.phase.kind === 'paused' ? 'paused' : 'running' };
   });
   peerCalls.handle(session, 'guest.request', async ({ guestId, ...manner }, { signal }) => {
-    const { spec } = requireParty(guestId);
+    const { spec } = party(guestId);
+    if (!receiving.mayFetch(peer)) throw mayNotFetch(places.self.name, places.ref(peer).name);
     const onProgress = () => undefined;
     return departures.start(spec, places.ref(peer), { signal, onProgress, manner });
   });
   peerCalls.handle(session, 'guest.cancel-request', async ({ guestId }) => {
-    departures.cancel(requireParty(guestId).spec);
+    departures.cancel(party(guestId).spec);
     return {};
   });
 }
 
-const HAVING = new Set(['incoming-claimed', 'handoff-sealed', 'handoff-released']);
-
-/** Whether the record shows that the peer has had the guest: it gave it to us, or got it from us. */
-function hadGuest(record: JournalRecord, peer: string): boolean {
-  return 'peer' in record && record.peer === peer && HAVING.has(record.type);
+function mayNotFetch(here: string, peer: string): SojournError {
+  return new SojournError({
+    kind: 'refused',
+    code: 'fetch-not-allowed',
+    message: `${here} does not let ${peer} ask for guests`,
+    remedy: `Hand the guest over at ${here}, or run "sojourn receive --from ${peer} --fetch on" there`,
+  });
 }

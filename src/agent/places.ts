@@ -1,20 +1,25 @@
 /** The places this one is paired with: one standing session to each, pairing, invites, revocation. */
 import { EventEmitter } from 'node:events';
 import { networkInterfaces } from 'node:os';
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
-import { type PlaceRef, type PlaceView, resolveReference } from '../api/index.ts';
-import { asClause, asSojournError, errorText, SojournError } from '../common/index.ts';
+import { type PlaceRef, type PlaceView, type RightsView, resolveReference } from '../api/index.ts';
+import { asSojournError, errorText, SojournError } from '../common/index.ts';
 import {
   createInvite,
   type Identity,
   type InviteStore,
+  type Listens,
+  type PairedPlace,
   PeerDialer,
   PeerListener,
   pairWithSite,
   parseInvite,
   type Session,
 } from '../transport/index.ts';
+import { DeviceListening } from './device-listening.ts';
 import { peerCalls, QUESTION_MS } from './peer-messages.ts';
+import { namingPlace, notPaired, notPairing, pairedNoMore } from './place-errors.ts';
 import type { Peer, PeerStore } from './state/peer-store.ts';
 
 const DEFAULT_INVITE_SECONDS = 3600;
@@ -28,6 +33,12 @@ export interface PlacesOptions {
   readonly listen: { readonly host: string; readonly port: number } | undefined;
   readonly tunnelPort: number | undefined;
   readonly advertise: readonly string[];
+  /** The port under which a device has listened for other devices before; kept, so that they find it again. */
+  readonly ownPort: { get(): number | undefined; put(port: number): void };
+  /** Whether this device shall listen, for one of the paired devices or for one that is about to be. */
+  readonly listensFor: (devices: readonly string[]) => boolean;
+  /** What a paired place may do here. */
+  readonly rights: (place: string) => RightsView;
   readonly peers: PeerStore;
   readonly invites: InviteStore;
   readonly log: Logger;
@@ -44,42 +55,105 @@ interface PlacesEvents {
 export class Places extends EventEmitter<PlacesEvents> {
   readonly #options: PlacesOptions;
   readonly #dialers = new Map<string, PeerDialer>();
-  readonly #sessions = new Map<string, Session>();
+  /** Two devices that receive dial one another: then there are two, and either will do. */
+  readonly #sessions = new Map<string, readonly Session[]>();
+  readonly #listening: DeviceListening;
   #listener: PeerListener | undefined;
 
   constructor(options: PlacesOptions) {
     super();
     this.#options = options;
+    const { ownPort, log, listensFor } = options;
+    this.#listening = new DeviceListening({
+      ...{ ownPort, log },
+      wanted: () => listensFor(this.#devices.map(({ id }) => id)),
+      // Nobody can pair here by an invite: only who is paired already gets in.
+      listener: () => this.#newListener(undefined),
+      changed: () => {
+        for (const { id } of this.#devices) this.#tellListens(id);
+        this.emit('changed');
+      },
+    });
   }
 
   get self(): PlaceRef {
     return { id: this.#options.identity.id, name: this.#options.name };
   }
 
-  /** Listens, if this is a site, and dials all places that can be dialled. @throws SojournError `listen-failed` */
+  /**
+   * Listens, if this is a site or a device that other devices bring guests to, and dials all places that can be dialled.
+   *
+   * @throws SojournError `listen-failed`
+   */
   async start(): Promise<void> {
-    const { identity, name, profile, listen, peers, invites, log } = this.#options;
+    const { listen, invites, peers } = this.#options;
     if (listen !== undefined) {
-      this.#listener = new PeerListener({
-        identity,
-        place: { name, profile },
-        isPinned: (id) => peers.find(id) !== undefined,
-        invites,
-        onSession: (session) => this.#opened(session),
-        onPaired: ({ id, name: peer }) => {
-          log.info({ peer: id, name: peer }, 'paired');
-          this.emit('changed');
-        },
-        onRefused: (address, reason) => log.warn({ address, reason }, 'connection refused'),
-      });
+      this.#listener = this.#newListener(invites);
       await this.#listener.listen(listen);
     }
     for (const peer of peers.list()) this.#dial(peer);
+    await this.receivingChanged();
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#dialers.values()].map((dialer) => dialer.close()));
-    await this.#listener?.close();
+    await Promise.all([this.#listener?.close(), this.#listening.close()]);
+  }
+
+  /** Where other devices reach this place just now. */
+  get listens(): Listens {
+    const port = this.#options.listen?.port ?? this.#listening.port;
+    const hosts = ownAddresses();
+    return port === undefined || hosts.length === 0 ? null : { hosts, port };
+  }
+
+  /** The same as `host:port`, of a device: a site is found by its invites. */
+  get listensAt(): string[] {
+    const { listens } = this;
+    if (listens === null || this.#options.listen !== undefined) return [];
+    return listens.hosts.map((host) => `${host}:${listens.port}`);
+  }
+
+  /** Devices that this one receives from may be more or fewer: it begins to listen, or ends to. Never fails. */
+  async receivingChanged(): Promise<void> {
+    if (this.#options.listen === undefined) await this.#listening.settle();
+  }
+
+  /** Two devices have just met, and people at both have compared codes: this one trusts that key from now on. */
+  pin(device: PairedPlace, listens: Listens): PlaceRef {
+    const { peers, log } = this.#options;
+    const known = peers.find(device.id);
+    const peer = peers.put({
+      id: device.id,
+      name: known?.name ?? device.name,
+      profile: device.profile,
+      endpoints: listens === null ? (known?.endpoints ?? []) : endpointsOf(listens),
+      tunnelPort: known?.tunnelPort ?? null,
+      pairedAt: new Date().toISOString(),
+      lastSeenAt: known?.lastSeenAt ?? null,
+    });
+    log.info({ peer: peer.id, name: peer.name }, 'paired');
+    this.#dial(peer);
+    void this.receivingChanged();
+    this.emit('changed');
+    return this.ref(peer.id);
+  }
+
+  /** A paired device has told where it can be dialled; a site's addresses are those of its invite. */
+  reachableAt(id: string, listens: Listens): void {
+    const { peers } = this.#options;
+    const peer = peers.find(id);
+    if (peer?.profile !== 'device') return;
+    const endpoints = listens === null ? [] : endpointsOf(listens);
+    if (isDeepStrictEqual(endpoints, peer.endpoints)) return;
+    const changed = peers.put({ ...peer, endpoints });
+    if (listens === null) {
+      // The session that it has opened itself, if any, goes on.
+      const dialer = this.#dialers.get(id);
+      this.#dialers.delete(id);
+      void dialer?.close();
+    } else this.#dial(changed);
+    this.emit('changed');
   }
 
   /** Any place, this one included. @throws SojournError `place-unknown`, `place-ambiguous` */
@@ -101,15 +175,20 @@ export class Places extends EventEmitter<PlacesEvents> {
     return this.#options.peers.list();
   }
 
+  get #devices(): Peer[] {
+    return this.#options.peers.list().filter(({ profile }) => profile === 'device');
+  }
+
   session(id: string): Session | undefined {
-    return this.#sessions.get(id);
+    const all = this.#sessions.get(id);
+    return all?.find(({ state }) => state === 'connected') ?? all?.[0];
   }
 
   /** @throws SojournError `not-paired`, `peer-unreachable` */
   async connected(id: string, signal?: AbortSignal): Promise<Session> {
     const peer = this.#options.peers.find(id);
     if (peer === undefined) throw notPaired(this.ref(id).name);
-    const session = this.#sessions.get(id);
+    const session = this.session(id);
     if (session?.state === 'connected') return session;
     const dialer = this.#dialers.get(id);
     if (dialer === undefined)
@@ -137,8 +216,9 @@ export class Places extends EventEmitter<PlacesEvents> {
       throw new SojournError({
         kind: 'conflict',
         code: 'not-a-site',
-        message: 'A device listens nowhere, so nobody could use an invite of it',
-        remedy: 'Run "sojourn invite" at a site, an agent started with --profile site',
+        message: 'Invites are made by sites; a device listens nowhere that others could know of',
+        remedy:
+          'Run "sojourn invite" at a site, or "sojourn pair --nearby" at two devices in one network',
       });
     const hosts = [...(request.hosts ?? (advertise.length > 0 ? advertise : ownAddresses()))];
     const { text, invite } = await createInvite({
@@ -187,11 +267,14 @@ export class Places extends EventEmitter<PlacesEvents> {
 
   /** Ends trust in a place at once, here; the other side keeps its own list. */
   async forget(id: string): Promise<void> {
-    this.#options.peers.remove(id);
+    const { identity, name, peers } = this.#options;
+    peers.remove(id);
     this.#listener?.revoke(id);
+    this.#listening.revoke(id);
     const dialer = this.#dialers.get(id);
     this.#dialers.delete(id);
-    await dialer?.close();
+    await dialer?.close(pairedNoMore({ name, id: identity.id }));
+    await this.receivingChanged();
     this.emit('changed');
   }
 
@@ -212,7 +295,7 @@ export class Places extends EventEmitter<PlacesEvents> {
   }
 
   #view(peer: Peer): PlaceView {
-    const session = this.#sessions.get(peer.id);
+    const session = this.session(peer.id);
     const connected = session?.state === 'connected';
     return {
       id: peer.id,
@@ -224,6 +307,7 @@ export class Places extends EventEmitter<PlacesEvents> {
       lastSeenAt: connected ? new Date().toISOString() : peer.lastSeenAt,
       endpoints: peer.endpoints.map(({ host, port }) => `${host}:${port}`),
       pairedAt: peer.pairedAt,
+      rights: this.#options.rights(peer.id),
     };
   }
 
@@ -252,7 +336,7 @@ export class Places extends EventEmitter<PlacesEvents> {
   #opened(session: Session): void {
     const { peers, log, register } = this.#options;
     const { peer } = session;
-    this.#sessions.set(peer, session);
+    this.#sessions.set(peer, [session, ...(this.#sessions.get(peer) ?? [])]);
     register(session);
     session.on('state', (state) => {
       log.info({ peer, state }, 'session');
@@ -261,16 +345,45 @@ export class Places extends EventEmitter<PlacesEvents> {
       this.emit('changed');
     });
     session.once('closed', () => {
-      if (this.#sessions.get(peer) === session) this.#sessions.delete(peer);
+      const others = (this.#sessions.get(peer) ?? []).filter((other) => other !== session);
+      if (others.length === 0) this.#sessions.delete(peer);
+      else this.#sessions.set(peer, others);
       this.emit('changed');
     });
+  }
+
+  #newListener(invites: InviteStore | undefined): PeerListener {
+    const { identity, name, profile, peers, log } = this.#options;
+    return new PeerListener({
+      identity,
+      place: { name, profile },
+      isPinned: (id) => peers.find(id) !== undefined,
+      ...(invites === undefined ? {} : { invites }),
+      onSession: (session) => this.#opened(session),
+      onPaired: ({ id, name: peer }) => {
+        log.info({ peer: id, name: peer }, 'paired');
+        this.emit('changed');
+      },
+      onRefused: (address, reason) => log.warn({ address, reason }, 'connection refused'),
+    });
+  }
+
+  #tellListens(device: string): void {
+    const session = this.session(device);
+    if (session?.state !== 'connected') return;
+    peerCalls
+      .call(session, 'place.listens', { listens: this.listens }, { timeoutMs: QUESTION_MS })
+      .catch((error: unknown) =>
+        this.#options.log.warn({ peer: device, reason: errorText(error) }, 'address not told'),
+      );
   }
 
   #greeted(session: Session): void {
     this.emit('connected', session.peer);
     peerCalls
       .call(session, 'place.describe', {}, { timeoutMs: QUESTION_MS })
-      .then(({ tunnelPort }) => {
+      .then(({ tunnelPort, listens }) => {
+        this.reachableAt(session.peer, listens);
         const peer = this.#options.peers.find(session.peer);
         if (peer === undefined || peer.tunnelPort === tunnelPort) return;
         this.#options.peers.put({ ...peer, tunnelPort });
@@ -282,49 +395,8 @@ export class Places extends EventEmitter<PlacesEvents> {
   }
 }
 
-/** What other parts know only as "the other place" has a name here. */
-export function namingOther(message: string, name: string): string {
-  return message.replace(/\bthe other place\b/gi, name);
-}
-
-/** Whoever answers in the place of a site that is not trusted yet cannot be told apart from an old invite. */
-function notPairing(error: SojournError, name: string): SojournError {
-  if (error.code !== 'peer-not-pinned') return namingPlace(error, name);
-  const { kind, code, message } = error;
-  return new SojournError({
-    kind,
-    code,
-    message: `What answers there is not the ${name} that made the invite: ${asClause(message)}`,
-    remedy: `Run "sojourn invite" at ${name} for a new one, and check the address in it`,
-    cause: error,
-  });
-}
-
-function namingPlace(error: SojournError, name: string): SojournError {
-  const { kind, code, message, cause } = error;
-  const named = namingOther(message, name);
-  if (code === 'peer-not-pinned')
-    return new SojournError({
-      kind,
-      code,
-      message: `Something else answers in the place of ${name}: ${asClause(named)}`,
-      remedy: `Do not go on unless ${name} was set up anew; if it was, run "sojourn places forget ${name}" and pair with it again`,
-      cause,
-    });
-  const remedy =
-    kind === 'unreachable'
-      ? `Check the network here, and that the agent on ${name} is running`
-      : error.remedy;
-  return new SojournError({ kind, code, message: named, remedy, cause });
-}
-
-function notPaired(name: string): SojournError {
-  return new SojournError({
-    kind: 'refused',
-    code: 'not-paired',
-    message: `This place is not paired with ${name}`,
-    remedy: 'Run "sojourn invite" at the site and "sojourn pair" here',
-  });
+function endpointsOf({ hosts, port }: NonNullable<Listens>): Peer['endpoints'] {
+  return hosts.map((host) => ({ host, port }));
 }
 
 /** Addresses of this host that others may reach it by. */

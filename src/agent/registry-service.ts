@@ -25,6 +25,11 @@ export class RegistryService {
   readonly #options: RegistryServiceOptions;
   /** What still has to be told to a home site, by guest; the newest epoch wins. */
   readonly #untold = new Map<string, { home: string; place: string; epoch: number }>();
+  /**
+   * Where guests anchored here may be next, by the word of the place that has them: so a new place can tell of a guest whose old
+   * one has just lost its network.
+   */
+  readonly #expected = new Map<string, { place: string; epoch: number }>();
 
   constructor(options: RegistryServiceOptions) {
     this.#options = options;
@@ -94,6 +99,23 @@ export class RegistryService {
     void this.tell(home);
   }
 
+  /**
+   * Tells the home that the guest may go to `place`, so that it believes that place at once. Never fails: without it the home
+   * waits for this place's word.
+   */
+  async expect(home: string, guestId: string, place: string, epoch: number): Promise<void> {
+    const { places, log } = this.#options;
+    if (home === places().self.id || home === place) return;
+    const session = places().session(home);
+    if (session?.state !== 'connected') return;
+    try {
+      const params = { guestId, place, epoch };
+      await peerCalls.call(session, 'registry.expect', params, { timeoutMs: QUESTION_MS });
+    } catch (error) {
+      log.warn({ guestId, home, reason: errorText(error) }, 'home not told where a guest may go');
+    }
+  }
+
   /** A session with the home is up: what it does not know yet is told. */
   async tell(home: string): Promise<void> {
     const session = this.#options.places().session(home);
@@ -152,24 +174,40 @@ export class RegistryService {
     });
     peerCalls.handle(session, 'registry.free', async ({ guestId }) => {
       required().free(guestId, session.peer);
+      this.#expected.delete(guestId);
       this.#options.freed(guestId);
       return {};
     });
     peerCalls.handle(session, 'registry.find', async ({ guestId }) => ({
       record: toWire(required().find(guestId)),
     }));
+    peerCalls.handle(session, 'registry.expect', async ({ guestId, place, epoch }) => {
+      const known = required().find(guestId);
+      if (known?.place !== session.peer) throw notTheirs(places().ref(session.peer).name);
+      // One a guest of the registry, which has its own limit.
+      this.#expected.set(guestId, { place, epoch });
+      return {};
+    });
     peerCalls.handle(session, 'registry.locate', async ({ guestId, place, epoch }) => {
       const known = required().find(guestId);
-      if (known !== undefined && known.epoch < epoch && known.place !== session.peer)
-        throw new SojournError({
-          kind: 'refused',
-          code: 'guest-not-yours',
-          message: `${places().ref(session.peer).name} does not have that guest`,
-          remedy: 'Only the place that has a guest can say where it goes',
-        });
+      const expected = this.#expected.get(guestId);
+      const comes = place === session.peer && expected?.place === place && expected.epoch === epoch;
+      if (known !== undefined && known.epoch < epoch && known.place !== session.peer && !comes)
+        throw notTheirs(places().ref(session.peer).name);
+      // It has come; or who has it speaks again: what it expected has not happened.
+      this.#expected.delete(guestId);
       const record = required().locate(guestId, place, epoch, new Date());
       if (record !== undefined) this.#options.moved(record);
       return { record: toWire(record) };
     });
   }
+}
+
+function notTheirs(peer: string): SojournError {
+  return new SojournError({
+    kind: 'refused',
+    code: 'guest-not-yours',
+    message: `${peer} does not have that guest`,
+    remedy: 'Only the place that has a guest can say where it goes',
+  });
 }

@@ -138,6 +138,13 @@ export class Standbys {
     await keeper?.end();
   }
 
+  /** The place is paired no more: nothing stands by there. */
+  async forgetPlace(place: string): Promise<void> {
+    const there = this.#options.wishes.list().filter((wish) => wish.place === place);
+    await Promise.all(there.map(({ guestId }) => this.forget(guestId)));
+    this.#options.changes.emit('change');
+  }
+
   view(guestId: string): StandbyView | null {
     return this.#keepers.get(guestId)?.view(Date.now()) ?? null;
   }

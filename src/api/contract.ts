@@ -30,7 +30,8 @@ const PLACE_NAME = 'The name of a place has 1 to 64 characters';
 const UI_PORT = 'The window is served on a port from 1024 to 65535';
 const INVITE = 'An invite is the whole line that "sojourn invite" printed';
 
-const limit = (max: number) => z.int().min(0).max(max, 'A limit is too large').nullable().optional();
+const limit = (max: number) =>
+  z.int().min(0).max(max, 'A limit is too large').nullable().optional();
 const receivingChange = z.strictObject({
   place: reference.optional(),
   /** `default`: as of all places. */
@@ -171,7 +172,11 @@ export const contract = {
   },
   /** Serves the window on loopback, from now on, and lets one browser in by a link that works once. */
   'ui.open': {
-    input: z.strictObject({ port: z.int().min(1024, UI_PORT).max(65_535, UI_PORT).optional() }),
+    input: z.strictObject({
+      port: z.int().min(1024, UI_PORT).max(65_535, UI_PORT).optional(),
+      /** Shows the screen of this guest first. */
+      screenOf: reference.optional(),
+    }),
     output: z.object({ url: z.url(), expiresAt: z.iso.datetime() }),
   },
 

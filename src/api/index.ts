@@ -10,13 +10,21 @@ export {
   type Contract,
   contract,
   type Handlers,
+  type ReceivingChange,
   type StreamName,
 } from './contract.ts';
 export { LineSplitter } from './line-splitter.ts';
 export { MAX_CALLS, MAX_LINE_BYTES, PROTOCOL_VERSION } from './protocol.ts';
 export { resolveReference } from './resolve-reference.ts';
+export { MAX_CLIENT_MESSAGE, type RfbMessage, RfbMessages } from './rfb-client-messages.ts';
+export {
+  MAX_SCREEN_FRAME,
+  type ScreenNote,
+  screenNote,
+} from './screen.ts';
+export { noteFrame, pictureFrames, type ScreenFrame, ScreenFrames } from './screen-frames.ts';
 export { ApiServer, type ApiServerOptions } from './server.ts';
-export { apiSocketPath, stateDirectory } from './socket-path.ts';
+export { apiSocketPath, screenSocketPath, stateDirectory } from './socket-path.ts';
 export { programVersion } from './version.ts';
 export type {
   AgentInfo,
@@ -30,12 +38,17 @@ export type {
   HandoffProgress,
   HandoffResult,
   ImageView,
+  IncomingView,
   LinkView,
+  NearbyView,
   Notice,
   PlaceRef,
   PlaceView,
   PolicyView,
+  ReceiveMode,
+  ReceivingView,
   RecoverAction,
+  RightsView,
   StandbyView,
   Status,
 } from './views.ts';

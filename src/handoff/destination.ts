@@ -42,8 +42,11 @@ export interface DestinationDeps {
   readonly journal: OwnershipJournalPort;
   /** Everything that keeps the guest from running here; empty if nothing does. */
   readonly preflight: (spec: GuestSpec, from: string) => Promise<readonly PreflightProblem[]>;
-  /** Throws why the guest may not come: it is ours already, its epoch or its addresses are wrong, it cannot run here. */
-  readonly admit: (request: IncomingRequest) => Promise<void>;
+  /**
+   * Throws why the guest may not come: it is ours already, its epoch or its addresses are wrong, it cannot run here, or nobody
+   * wants it. May ask a person; `signal` says that the other place has lost interest.
+   */
+  readonly admit: (request: IncomingRequest, signal: AbortSignal) => Promise<void>;
   readonly now: Clock;
   /** How long this host is up, ms, asleep or awake. */
   readonly uptime?: Clock;
@@ -55,7 +58,10 @@ export class HandoffDestination {
   readonly #handoffs = new Map<string, DestinationHandoff>();
   readonly #refusals = new Map<string, number>();
   /** Handoffs that are not among those yet, by id: the source, or its session, may end them before they begin. */
-  readonly #admissions = new Map<string, { readonly session: SessionPort; ended: boolean }>();
+  readonly #admissions = new Map<
+    string,
+    { readonly session: SessionPort; readonly ended: AbortController }
+  >();
 
   constructor(deps: DestinationDeps) {
     this.#deps = deps;
@@ -66,7 +72,9 @@ export class HandoffDestination {
     handle(session, 'handoff.preflight', async ({ spec }) => ({
       problems: [...(await this.#deps.preflight(spec, session.peer))],
     }));
-    handle(session, 'handoff.prepare', (params) => this.#prepare(session, params));
+    handle(session, 'handoff.prepare', (params, { signal }) =>
+      this.#prepare(session, params, signal),
+    );
     handle(session, 'handoff.loaded', async (key) => {
       await this.#known(session, key).loaded;
       return {};
@@ -74,7 +82,7 @@ export class HandoffDestination {
     handle(session, 'handoff.seal', (params) => this.#seal(session, params));
     handle(session, 'handoff.abort', async (key) => {
       const admission = this.#admissions.get(key.handoffId);
-      if (admission?.session.peer === session.peer) admission.ended = true;
+      if (admission?.session.peer === session.peer) admission.ended.abort();
       this.#find(session, key)?.abandon({
         code: 'handoff-aborted',
         message: 'The other place ended the handoff',
@@ -95,9 +103,19 @@ export class HandoffDestination {
     });
     session.closed.then(() => {
       for (const admission of this.#admissions.values())
-        if (admission.session === session) admission.ended = true;
+        if (admission.session === session) admission.ended.abort();
       for (const handoff of this.#handoffs.values()) handoff.sessionClosed(session);
     });
+  }
+
+  /** Guests of the place that are `unwanted` may not come any more: what has not been handed over yet ends. */
+  endFrom(peer: string, unwanted: (guestId: string) => boolean): void {
+    for (const { request } of this.#handoffs.values())
+      if (request.from === peer && unwanted(request.spec.id))
+        this.#handoffs.get(request.handoffId)?.abandon({
+          code: 'receiving-off',
+          message: 'The other place does not receive guests of this one any more',
+        });
   }
 
   /**
@@ -120,17 +138,19 @@ export class HandoffDestination {
   async #prepare(
     session: SessionPort,
     { handoffId, guestId, epoch, spec, standby, armBack }: Params<'handoff.prepare'>,
+    signal: AbortSignal,
   ): Promise<Result<'handoff.prepare'>> {
     if (spec.id !== guestId) throw misuse('the handoff names another guest than its specification');
     const from = session.peer;
     const request: IncomingRequest = { handoffId, epoch, from, spec, standby, armBack };
     if (this.#admissions.has(handoffId)) throw misuse('this handoff has been used before');
-    const admission = { session, ended: false };
+    const admission = { session, ended: new AbortController() };
+    const { signal: ended } = admission.ended;
     this.#admissions.set(handoffId, admission);
     let handoff: DestinationHandoff;
     try {
-      handoff = await this.#admitted(session, request);
-      if (admission.ended) throw misuse('the other place has ended the handoff');
+      handoff = await this.#admitted(session, request, AbortSignal.any([signal, ended]));
+      if (ended.aborted) throw misuse('the other place has ended the handoff');
       this.#remember(handoff);
     } finally {
       this.#admissions.delete(handoffId);
@@ -140,9 +160,13 @@ export class HandoffDestination {
   }
 
   /** Everything that may keep a handoff from beginning here, in which time passes. */
-  async #admitted(session: SessionPort, request: IncomingRequest): Promise<DestinationHandoff> {
+  async #admitted(
+    session: SessionPort,
+    request: IncomingRequest,
+    signal: AbortSignal,
+  ): Promise<DestinationHandoff> {
     const { handoffId, spec } = request;
-    await this.#deps.admit(request);
+    await this.#deps.admit(request, signal);
     const live = [...this.#handoffs.values()].filter((handoff) => handoff.isLive);
     const other = live.find((handoff) => handoff.request.spec.id === spec.id);
     if (other !== undefined && !(await this.#superseded(other, session))) {

@@ -17,7 +17,7 @@ test('a device listens nowhere', () => {
     tap: undefined,
     advertise: [],
     dns: [],
-    perPeer: { guests: undefined, memoryMiB: undefined },
+    perPeer: { guests: undefined, memoryMiB: undefined, diskBytes: undefined },
     logLevel: 'info',
     accelerator: undefined,
   });
@@ -36,9 +36,10 @@ test('a site', () => {
       accelerator: 'tcg',
       peerGuests: '3',
       peerMemory: '8G',
+      peerDisk: '20G',
     }),
   ).toMatchObject({
-    perPeer: { guests: 3, memoryMiB: 8192 },
+    perPeer: { guests: 3, memoryMiB: 8192, diskBytes: 20 * 1024 ** 3 },
     name: 'cloud',
     listen: { host: '2001:db8::1', port: 9000 },
     tunnelPort: 9001,

@@ -18,6 +18,7 @@ export type WatchParts = Pick<
   | 'places'
   | 'whereabouts'
   | 'changes'
+  | 'receiving'
 >;
 
 export function watchPorts(parts: WatchParts): WatchPorts {

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import type { AgentOptions } from '../../agent/options.ts';
 import { stateDirectory } from '../../api/index.ts';
 import { usageError } from '../output.ts';
-import { parseCount, parseMemory } from '../units.ts';
+import { parseCount, parseMemory, parseSize } from '../units.ts';
 
 /** Where a site listens when nothing else is said. */
 const DEFAULT_LISTEN = '0.0.0.0:7420';
@@ -21,6 +21,7 @@ export interface AgentFlags {
   readonly dns?: string;
   readonly peerGuests?: string;
   readonly peerMemory?: string;
+  readonly peerDisk?: string;
   readonly logLevel: AgentOptions['logLevel'];
   readonly accelerator?: AgentOptions['accelerator'];
   readonly linkTrace?: string;
@@ -63,6 +64,7 @@ export function agentOptions(flags: AgentFlags, env: NodeJS.ProcessEnv): AgentOp
     perPeer: {
       guests: flags.peerGuests === undefined ? undefined : parseCount(flags.peerGuests),
       memoryMiB: flags.peerMemory === undefined ? undefined : parseMemory(flags.peerMemory),
+      diskBytes: flags.peerDisk === undefined ? undefined : parseSize(flags.peerDisk),
     },
     logLevel: flags.logLevel,
     accelerator: flags.accelerator,

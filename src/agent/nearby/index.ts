@@ -1,0 +1,2 @@
+export { MulticastDiscovery } from './discovery.ts';
+export { Nearby } from './nearby.ts';

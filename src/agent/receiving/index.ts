@@ -1,0 +1,2 @@
+export { Receiving } from './receiving.ts';
+export type { Limits } from './rights.ts';
