@@ -15,7 +15,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -24,8 +23,9 @@ import {
   type EmulatorOptions,
   idealDirection,
 } from './emulator/index.ts';
-import { RUN_VARIABLE, removeDeadRuns, runDirectory, runMemory, runName } from './leftovers.ts';
-import { endProcess, Namespace } from './namespace.ts';
+import { RUN_VARIABLE } from './leftovers.ts';
+import type { Namespace } from './namespace.ts';
+import { LabRun } from './run.ts';
 import { startTapAdapter } from './tap-adapter.ts';
 
 export const ADDRESSES = {
@@ -54,31 +54,23 @@ export interface LabOptions {
 const NAMES = ['device', 'home', 'internet', 'site', 'correspondent'] as const;
 type NamespaceName = (typeof NAMES)[number];
 
-let labs = 0;
-
 export class Lab {
   readonly run: string;
   /** For sockets, state and logs of this run; removed at the end. */
   readonly directory: string;
   /** The run's XDG_RUNTIME_DIR, a folder on a tmpfs; removed at the end. */
   readonly memory: string;
-  readonly #namespaces: Record<NamespaceName, Namespace>;
-  readonly #guard: ChildProcess;
+  readonly #run: LabRun<NamespaceName>;
   #emulator: ChildProcess | undefined;
   #link: EmulatorClient | undefined;
   #closing: Promise<void> | undefined;
   #linkAdapter: number | undefined;
 
-  private constructor(
-    run: string,
-    namespaces: Record<NamespaceName, Namespace>,
-    guard: ChildProcess,
-  ) {
-    this.run = run;
-    this.directory = runDirectory(run);
-    this.memory = runMemory(run);
-    this.#namespaces = namespaces;
-    this.#guard = guard;
+  private constructor(run: LabRun<NamespaceName>) {
+    this.run = run.name;
+    this.directory = run.directory;
+    this.memory = run.memory;
+    this.#run = run;
   }
 
   /**
@@ -86,29 +78,7 @@ export class Lab {
    * left behind is removed on the way. Errors: whatever `ip`, `nft` or QEMU complained about.
    */
   static async create(options: LabOptions = {}): Promise<Lab> {
-    await removeDeadRuns();
-    labs += 1;
-    const run = runName(labs);
-    for (const directory of [runDirectory(run), runMemory(run)])
-      await mkdir(directory, { mode: 0o700 });
-    // The user's service manager is not of the lab: nothing in it may be handed to one.
-    const env = {
-      [RUN_VARIABLE]: run,
-      XDG_RUNTIME_DIR: runMemory(run),
-      DBUS_SESSION_BUS_ADDRESS: undefined,
-    };
-    const made = await Promise.all(NAMES.map(async (name) => Namespace.create(name, env)));
-    const namespaces = Object.fromEntries(made.map((one) => [one.name, one])) as Record<
-      NamespaceName,
-      Namespace
-    >;
-    const marks = { run, namespaces: made.map(({ mark }) => mark) };
-    const guardFile = fileURLToPath(new URL('./guard.ts', import.meta.url));
-    const guard = spawn(process.execPath, [guardFile, JSON.stringify(marks)], {
-      stdio: ['pipe', 'ignore', 'inherit'],
-      detached: true,
-    });
-    const lab = new Lab(run, namespaces, guard);
+    const lab = new Lab(await LabRun.start(NAMES));
     try {
       await lab.#build(options);
       return lab;
@@ -119,23 +89,23 @@ export class Lab {
   }
 
   get device(): Namespace {
-    return this.#namespaces.device;
+    return this.#run.namespaces.device;
   }
 
   get home(): Namespace {
-    return this.#namespaces.home;
+    return this.#run.namespaces.home;
   }
 
   get internet(): Namespace {
-    return this.#namespaces.internet;
+    return this.#run.namespaces.internet;
   }
 
   get site(): Namespace {
-    return this.#namespaces.site;
+    return this.#run.namespaces.site;
   }
 
   get correspondent(): Namespace {
-    return this.#namespaces.correspondent;
+    return this.#run.namespaces.correspondent;
   }
 
   /** The device's access link: end `a` is the device, so `a-to-b` is its upload. */
@@ -157,11 +127,7 @@ export class Lab {
 
   async #close(): Promise<void> {
     this.#link?.close();
-    const gone = once(this.#guard, 'exit');
-    this.#guard.stdin?.end();
-    if (this.#guard.exitCode === null && this.#guard.signalCode === null) await gone;
-    if (this.#emulator !== undefined) await endProcess(this.#emulator);
-    await Promise.all(Object.values(this.#namespaces).map((namespace) => namespace.close()));
+    await this.#run.close(this.#emulator === undefined ? [] : [this.#emulator]);
   }
 
   async #build(options: LabOptions): Promise<void> {

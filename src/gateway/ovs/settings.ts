@@ -21,7 +21,7 @@ export const bridgeSettings = z.strictObject({
   datapathType: z.enum(['netdev', 'system']),
   /** Without a controller: nothing but the flows that are there, or as a learning bridge. */
   failMode: z.enum(['secure', 'standalone']).default('secure'),
-  /** `tcp:HOST:PORT`, `ssl:HOST:PORT`, `unix:PATH`. */
+  /** `tcp:HOST:PORT`, `ssl:HOST:PORT`; of sockets Open vSwitch takes `unix:RUNDIR/BRIDGE.controller` alone. */
   controllers: z
     .array(z.string().regex(/^(tcp|ssl|unix):\S+$/, 'tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH'))
     .max(8),

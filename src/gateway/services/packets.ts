@@ -39,7 +39,7 @@ const ADVERTISE_EVERY_MS = 1_500_000;
 
 export interface GatewayPacketsOptions {
   readonly homePrefixes: readonly string[];
-  /** All that the controller knows; the same array until something changes. */
+  /** All that the controller knows; a mapping that has not changed is the same object. */
   readonly mappings: () => readonly Mapping[];
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -156,8 +156,12 @@ export class GatewayPackets implements GatewayServices {
 
   #addresses(gateway: string): GatewayAddresses {
     const mappings = this.#options.mappings();
-    if (this.#known?.mappings !== mappings) this.#known = { mappings, addresses: new Map() };
-    const { addresses } = this.#known;
+    const known = this.#known;
+    const same =
+      known?.mappings.length === mappings.length &&
+      mappings.every((mapping, index) => mapping === known.mappings[index]);
+    const addresses = same ? known.addresses : new Map<string, GatewayAddresses>();
+    this.#known = { mappings, addresses };
     const found = addresses.get(gateway) ?? gatewayAddresses(gateway, mappings);
     addresses.set(gateway, found);
     return found;
