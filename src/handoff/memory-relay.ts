@@ -12,12 +12,12 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { SojournError } from '../common/index.ts';
+import { AdaptiveReader, AdaptiveWriter } from './adaptive-stream.ts';
 import { Coalesce } from './coalesce.ts';
 import { drainedOrClosed } from './drained.ts';
 import { Gate } from './gate.ts';
 import type { ChannelPort } from './ports.ts';
 import { ReturnPathHold } from './return-path.ts';
-import { AdaptiveZstdWriter, ZstdFramesReader } from './zstd-stream.ts';
 
 /** Taken from QEMU ahead of the gate, bytes; a read may bring more, once. */
 const SOCKET_AHEAD_BYTES = 1;
@@ -28,7 +28,7 @@ export class SourceMemoryRelay {
   readonly hold = new ReturnPathHold();
   /** QEMU's stream, before anything else: shut between the bursts of a standby. */
   readonly gate = new Gate();
-  readonly compressor = new AdaptiveZstdWriter();
+  readonly compressor = new AdaptiveWriter();
   readonly #path: string;
   readonly #server: Server;
   readonly #channel: ChannelPort;
@@ -122,7 +122,7 @@ export async function relayToDestination(channel: ChannelPort, path: string): Pr
     const forth = pipeline(
       channel as Readable,
       new Coalesce(),
-      new ZstdFramesReader(),
+      new AdaptiveReader(),
       (bytes: AsyncIterable<Buffer>) => pump(bytes, socket),
     );
     await Promise.all([back, forth]);

@@ -22,7 +22,7 @@ import { epoch, handoffId } from './records.ts';
 const key = { handoffId, guestId, epoch };
 
 /** The version of what the channels carry; both ends of a handoff need the same. */
-export const STREAM_VERSION = 2;
+export const STREAM_VERSION = 3;
 
 /** By the destination's clocks (`seal-validity.ts`), ms. */
 export const SEAL_VALID_MS = 3_000;
