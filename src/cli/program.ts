@@ -1,12 +1,14 @@
 /** The command line. Each action imports its module when it runs, so that starting costs little. */
 import { Argument, Command, type CommanderError, Option } from 'commander';
 import type { AgentFlags } from './commands/agent.ts';
+import type { ControllerFlags } from './commands/controller.ts';
 import type { DoctorOptions } from './commands/doctor.ts';
 import type { CreateOptions } from './commands/guest.ts';
 import type { HandoffOptions } from './commands/handoff.ts';
 import type { RecordOptions } from './commands/link.ts';
-import type { InviteOptions } from './commands/place.ts';
+import type { InviteOptions, PairOptions } from './commands/place.ts';
 import type { ExplainOptions, PolicyReplayOptions } from './commands/policy.ts';
+import type { ReceiveOptions } from './commands/receive.ts';
 import type { ArmOptions } from './commands/standby.ts';
 import type { SwitchFlags } from './commands/switch.ts';
 import type { UiOptions } from './commands/ui.ts';
@@ -39,8 +41,10 @@ export function buildProgram(version: string): Command {
   addHandoff(program);
   addStandby(program);
   addPlaces(program);
+  addReceiving(program);
   addLink(program);
   addSwitch(program);
+  addController(program);
   common(program.command('status'))
     .description('show guests, places and warnings')
     .option('-w, --watch', 'go on showing every change, until Ctrl-C')
@@ -134,6 +138,13 @@ function addGuest(program: Command): void {
     .action(async (name: string, options: CommonOptions & { force?: boolean }) =>
       (await load()).stop(name, options),
     );
+  common(guest.command('screen <guest>'))
+    .description("open a guest's screen in a browser of this host")
+    .option('--no-open', 'print the link only; it works once, for two minutes')
+    .option('--port <port>', 'serve it on this port (default: any free one)')
+    .action(async (name: string, options: UiOptions) =>
+      (await import('./commands/ui.ts')).ui(options, name),
+    );
   common(guest.command('list').alias('ls'))
     .description('list guests')
     .action(async (options: CommonOptions) => (await load()).list(options));
@@ -221,16 +232,74 @@ function addPlaces(program: Command): void {
     .option('--host <host...>', 'name or address under which the invited reach this site')
     .option('--ttl <time>', 'how long it is valid, like 15m')
     .action(async (options: InviteOptions) => (await load()).invite(options));
-  common(program.command('pair <invite>'))
-    .description('pair with the site that made the invite')
-    .option('--name <name>', 'what to call it here')
-    .action(async (invite: string, options: CommonOptions & { name?: string }) =>
+  common(program.command('pair [invite]'))
+    .description('pair with the site that made the invite, or with a device nearby')
+    .option('--name <name>', 'what to call the site here')
+    .option('--nearby', 'find devices in this network that run the same, and compare codes')
+    .option('--with <device>', 'nearby: begin with this device when it is there')
+    .option(
+      '--accept <code>',
+      'nearby: the code that the other screen shows, from another terminal',
+    )
+    .action(async (invite: string | undefined, options: PairOptions) =>
       (await load()).pair(invite, options),
     );
 }
 
+/** Guests of other places: whether they may come, and which ask to. */
+function addReceiving(program: Command): void {
+  const load = () => import('./commands/receive.ts');
+  common(program.command('receive'))
+    .description('show or set whether guests of other places may come here')
+    .addArgument(
+      new Argument('[mode]', 'off, ask (a person here), always; default: as all places').choices([
+        'off',
+        'ask',
+        'always',
+        'default',
+      ]),
+    )
+    .option('--from <place>', 'of this place alone')
+    .option('--guests <count>', 'its guests that may be here, or stand by; "none" for no limit')
+    .option('--memory <size>', 'memory that they may have together, in MiB or like 8G')
+    .option('--disk <size>', 'what they may write together, like 20G')
+    .addOption(
+      new Option('--fetch <on|off>', 'it may ask for guests that it has had').choices([
+        'on',
+        'off',
+      ]),
+    )
+    .action(
+      async (mode: 'off' | 'ask' | 'always' | 'default' | undefined, options: ReceiveOptions) =>
+        (await load()).receive(mode, options),
+    );
+  const incoming = common(program.command('incoming'))
+    .description('list guests of other places that ask to come in')
+    .action(async (options: CommonOptions) => (await load()).list(options));
+  common(incoming.command('list').alias('ls'))
+    .description('the same')
+    .action(async (_options: CommonOptions, command: Command) =>
+      (await load()).list(command.optsWithGlobals()),
+    );
+  common(incoming.command('accept <guest>'))
+    .description('let one in, named by its guest or id')
+    .option('--always', 'and never ask about guests of that place again')
+    .action(async (guest: string, _options: CommonOptions, command: Command) => {
+      const { always, ...options } = command.optsWithGlobals<
+        CommonOptions & { always?: boolean }
+      >();
+      await (await load()).answer(guest, always ? 'always' : 'once', options);
+    });
+  common(incoming.command('refuse <guest>'))
+    .description('do not let one in')
+    .action(async (guest: string, _options: CommonOptions, command: Command) =>
+      (await load()).answer(guest, 'refuse', command.optsWithGlobals()),
+    );
+}
+
+const each = (value: string, before: readonly string[] = []) => [...before, value];
+
 function addSwitch(program: Command): void {
-  const each = (value: string, before: readonly string[] = []) => [...before, value];
   program
     .command('switch')
     .description('run the embedded OpenFlow 1.3 switch alone, in the foreground')
@@ -248,6 +317,27 @@ function addSwitch(program: Command): void {
     .option('--ca-cert <file>', 'of the authority of controllers (PEM)')
     .addOption(new Option('--log-level <level>', 'log level').choices(logLevels).default('info'))
     .action(async (flags: SwitchFlags) => (await import('./commands/switch.ts')).runSwitch(flags));
+}
+
+function addController(program: Command): void {
+  program
+    .command('controller')
+    .description('lead packets to guests through OpenFlow 1.3 switches, in the foreground')
+    .requiredOption(
+      '--listen <target>',
+      'ptcp:PORT:ADDRESS, pssl:PORT:ADDRESS or unix:PATH; many',
+      each,
+    )
+    .requiredOption('--gateways <file>', 'the switches, as JSON; read again at SIGHUP')
+    .requiredOption('--mappings <file>', 'where each guest is, as JSON; read again at SIGHUP')
+    .option('--lazy', 'tell a switch of a guest when it asks, not when the guest moves')
+    .option('--private-key <file>', 'of this controller, for TLS (PEM)')
+    .option('--certificate <file>', 'of this controller, for TLS (PEM)')
+    .option('--ca-cert <file>', 'of the authority of switches (PEM)')
+    .addOption(new Option('--log-level <level>', 'log level').choices(logLevels).default('info'))
+    .action(async (flags: ControllerFlags) =>
+      (await import('./commands/controller.ts')).runController(flags),
+    );
 }
 
 /** What is known of the link, and what is decided from it. */

@@ -3,6 +3,7 @@ import { type CommonOptions, usageError } from '../output.ts';
 import { printable, shortId, table } from '../text.ts';
 import { formatDuration } from '../units.ts';
 import { withAgent } from '../with-agent.ts';
+import { type NearbyOptions, nearby } from './nearby.ts';
 
 const INVITE_WARNING =
   'Whoever owns this site can read the memory and the disk of every guest handed to it. ' +
@@ -45,10 +46,20 @@ export async function invite(options: InviteOptions): Promise<void> {
   });
 }
 
-export async function pair(
-  text: string,
-  options: CommonOptions & { name?: string },
-): Promise<void> {
+export interface PairOptions extends NearbyOptions {
+  readonly name?: string;
+  readonly nearby?: boolean;
+}
+
+export async function pair(text: string | undefined, options: PairOptions): Promise<void> {
+  const near = options.nearby || options.with !== undefined || options.accept !== undefined;
+  if (text === undefined && near) return nearby(options);
+  if (text === undefined || near)
+    throw usageError(
+      'pairing-unclear',
+      near ? 'A device nearby needs no invite' : 'Nobody is named to pair with',
+      'Give the invite of a site, or --nearby for a device in this network',
+    );
   await withAgent(options, async (client, output) => {
     const place = await client.call('place.pair', { invite: text.trim(), name: options.name });
     output.done({ ...place, warning: PAIR_WARNING }, `paired with ${printable(place.name)}`);
@@ -58,7 +69,7 @@ export async function pair(
 
 export function placeTable(places: readonly PlaceView[]): string {
   return table(
-    ['PLACE', 'ID', 'PROFILE', 'CONNECTION', 'ROUND TRIP', 'LAST SEEN', 'ADDRESS'],
+    ['PLACE', 'ID', 'PROFILE', 'CONNECTION', 'ROUND TRIP', 'LAST SEEN', 'RECEIVE', 'ADDRESS'],
     places.map((place) => [
       place.name,
       shortId(place.id),
@@ -66,6 +77,7 @@ export function placeTable(places: readonly PlaceView[]): string {
       place.self ? 'this place' : place.connected ? 'connected' : 'not connected',
       place.rttMs === null ? '-' : formatDuration(place.rttMs),
       place.self ? '-' : (place.lastSeenAt ?? 'never'),
+      place.rights?.receive ?? '-',
       place.endpoints.join(' ') || '-',
     ]),
   );
