@@ -92,6 +92,7 @@ function addAgent(program: Command): void {
     .option('--peer-guests <count>', 'guests of one peer that may be here, or stand by')
     .option('--peer-memory <size>', 'memory that they may have together, in MiB or like 8G')
     .option('--peer-disk <size>', 'what they may write together, like 20G')
+    .option('--answer-within <seconds>', 'how long a person is asked whether a guest may come')
     .addOption(new Option('--accelerator <name>', 'instead of a proven one').choices(accelerators))
     .option('--link-trace <file>', 'a recording in place of the wireless sensor, for trials')
     .option('--link-trace-speed <factor>', 'how fast it is played (default: 1)')

@@ -1,24 +1,15 @@
-import { readFile } from 'node:fs/promises';
 import { pino } from 'pino';
-import { errorText, SojournError } from '../../common/index.ts';
 import type { LonePort, LoneSwitchOptions } from '../../datapath/index.ts';
-import {
-  type EndpointEvent,
-  parseController,
-  parseListen,
-  type TlsFiles,
-} from '../../switch/agent/index.ts';
+import { type EndpointEvent, parseController, parseListen } from '../../switch/agent/index.ts';
 import { usageError } from '../output.ts';
+import { readTls, type TlsFlags } from '../tls-files.ts';
 
-export interface SwitchFlags {
+export interface SwitchFlags extends TlsFlags {
   readonly datapathId: string;
   readonly controller?: readonly string[];
   readonly listen?: readonly string[];
   readonly port?: readonly string[];
   readonly failMode: 'secure' | 'standalone';
-  readonly privateKey?: string;
-  readonly certificate?: string;
-  readonly caCert?: string;
   readonly logLevel: string;
 }
 
@@ -101,33 +92,6 @@ function parsePort(text: string): LonePort {
     `${JSON.stringify(text)} is no port`,
     'Write it like 1=stream:/run/guest.sock or 2=tap:tap0, with a number from 1 on',
   );
-}
-
-async function readTls(flags: SwitchFlags): Promise<TlsFiles | undefined> {
-  const { privateKey, certificate, caCert } = flags;
-  if (privateKey === undefined && certificate === undefined && caCert === undefined)
-    return undefined;
-  if (privateKey === undefined || certificate === undefined || caCert === undefined)
-    throw usageError(
-      'openflow-tls',
-      'TLS needs a private key, a certificate and the certificate of the authority',
-      'Give --private-key, --certificate and --ca-cert',
-    );
-  const [key, cert, ca] = await Promise.all([privateKey, certificate, caCert].map(readPem));
-  return { key, cert, ca } as TlsFiles;
-}
-
-async function readPem(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw new SojournError({
-      kind: 'not-found',
-      code: 'file-missing',
-      message: `${path} cannot be read: ${errorText(error)}`,
-      cause: error,
-    });
-  }
 }
 
 function logEvent(log: pino.Logger, event: EndpointEvent): void {

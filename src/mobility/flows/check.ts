@@ -66,11 +66,10 @@ export function checkMapping(gateways: ReadonlyMap<string, Gateway>, mapping: Ma
       );
     for (const id of holders(mapping)) {
       const gateway = gateways.get(id) as Gateway;
-      const way = translated
-        ? id === place
-          ? isRouter(gateway)
-          : gateway.uplink !== undefined
-        : id === place || gateway.tunnels[place] !== undefined;
+      const way =
+        id === place
+          ? !translated || isRouter(gateway)
+          : gateway.tunnels[place] !== undefined || (translated && gateway.uplink !== undefined);
       if (!way)
         throw wrong(
           'mapping-no-way',

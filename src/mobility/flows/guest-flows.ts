@@ -15,6 +15,7 @@ import { type Gateway, isRouter, type Mapping } from './network.ts';
 
 const { ingress, route, translate, send } = TABLES;
 const PRIORITY = 100;
+const RELAYED = 90;
 const gatewayMac = macValue(GATEWAY_MAC);
 
 export interface GuestAt {
@@ -32,7 +33,7 @@ export function guestFlows(guest: GuestAt): DesiredFlow[] {
 function senders(guest: GuestAt): DesiredFlow[] {
   const { gateway, mapping, family, hoa } = guest;
   const { id, uplink, tunnels } = gateway;
-  const { place, from } = mapping;
+  const { place, from, anchor } = mapping;
   const fromHoa = { ...family.eth, [family.source]: hoa.match };
   const flows: DesiredFlow[] = [];
   const here = id === place || id === from ? mapping.places[id] : undefined;
@@ -48,10 +49,20 @@ function senders(guest: GuestAt): DesiredFlow[] {
       const restore = apply({ type: 'set-field', field: family.source, value: hoa.address });
       const purpose = PURPOSE.translation;
       flows.push(flow(guest, 'receive', purpose, ingress, match, restore, goto(route)));
-    } else if (moa === undefined && tunnel !== undefined) {
+    }
+    if (tunnel !== undefined) {
       const match = { in_port: BigInt(tunnel), ...fromHoa };
       flows.push(flow(guest, 'receive', PURPOSE.tunnel, ingress, match, goto(route)));
     }
+  }
+  // The place that it left and its anchor send on what others sent, whoever that is.
+  const relays = id === place ? [from, anchor].filter((one) => one !== undefined) : [];
+  for (const relay of new Set(relays)) {
+    const tunnel = tunnels[relay];
+    if (tunnel === undefined) continue;
+    const match = { in_port: BigInt(tunnel), ...family.eth, [family.destination]: hoa.match };
+    const relayed = flow(guest, 'receive', PURPOSE.tunnel, ingress, match, goto(route));
+    flows.push({ ...relayed, priority: RELAYED });
   }
   return flows;
 }
@@ -81,16 +92,15 @@ function destinations(guest: GuestAt): DesiredFlow[] {
     const translated = [apply(home, decrement, ...deliver)];
     return both('receive', PURPOSE.delivery, [apply(...deliver)], translated);
   }
-  const moa = mobile(mapping, place, family);
-  if (moa !== undefined) {
-    if (uplink === undefined) return [];
-    const onward = [apply({ type: 'set-field', field: destination, value: moa }), goto(translate)];
-    return both('steer', PURPOSE.translation, onward, onward);
-  }
   const tunnel = tunnels[place];
-  if (tunnel === undefined) return [];
-  const through = [decrement, output(tunnel)];
-  return both('steer', PURPOSE.tunnel, [apply(...through)], [apply(home, ...through)]);
+  if (tunnel !== undefined) {
+    const through = [decrement, output(tunnel)];
+    return both('steer', PURPOSE.tunnel, [apply(...through)], [apply(home, ...through)]);
+  }
+  const moa = mobile(mapping, place, family);
+  if (moa === undefined || uplink === undefined) return [];
+  const onward = [apply({ type: 'set-field', field: destination, value: moa }), goto(translate)];
+  return both('steer', PURPOSE.translation, onward, onward);
 }
 
 /** Table 2: from the guest, to no guest or to one elsewhere in translation. */

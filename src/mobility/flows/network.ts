@@ -6,8 +6,8 @@
  *   hosts -[ gateway C ]- routed network -[ gateway A ]- guest (HoA; at A it is MoA)
  *                     \____ tunnel ____________/
  *
- * A gateway that holds a mapping reaches the guest in one of two ways, for each address family by itself: by *translation*
- * when the guest's place has a mobile address for it, else by the *tunnel* from this gateway to that place.
+ * A gateway that holds a mapping reaches the guest in one of two ways, for each address family by itself: by the *tunnel* from this
+ * gateway to the guest's place when there is one, else by *translation* to the guest's mobile address at that place.
  */
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
