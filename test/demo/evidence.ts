@@ -26,9 +26,10 @@ client/icmp-V-H.log    ICMP echo during handoff H: sent NS N, got NS N
 client/stream-V.log    the guest's own datagrams: order NS CHUNK COUNT, got NS CHUNK N GUEST-US
 client/tcp-V.log       a TCP connection: open NS PORT, line NS N BOOT-ID, sent NS N, echo NS N, broken NS WHY
 client/reports-V.log   got NS COUNTER BOOT-ID RECORDS GUEST-MONOTONIC-MS GUEST-REALTIME-MS
-device/, site/         of the guest at that place: command-*.txt, QEMU's command lines, one argument a line;
+device/, site/         (or site-a/, site-b/) of the guest at that place: command-*.txt, QEMU's command lines, one argument a line;
                        *.qmp.jsonl, QMP: {"timeMs", "direction", "line"}; logs of agent, QEMU and console
-baseline/              the same of the plain QEMU migration
+baseline/              the same of the plain QEMU migration; with the translation also client/, as above, but inside one subnet
+wire/                  with the translation: all packets at the router toward each site, the first bytes of each
 handoff-H.jsonl        what sojourn handoff --json printed
 records-H.txt          the guest's disk records, read after handoff H
 link.jsonl             counters of the laptop's link: {"realtimeMs", "label", "statistics"}
@@ -40,7 +41,9 @@ V is v4 or v6, H 1 (there) or 2 (back). To compute the figures again:
 Their definitions are in test/demo/figures.ts.
 `;
 
-export type Side = 'device' | 'site' | 'baseline';
+/** Where a guest runs: at the ends of the laptop's link, or at the sites of the translation. */
+export const PLACES = ['device', 'site', 'site-a', 'site-b'] as const;
+export type Side = (typeof PLACES)[number] | 'baseline';
 
 export const demoEvent = z.looseObject({
   realtimeMs: z.number(),
@@ -58,10 +61,10 @@ export class Evidence {
   readonly directory: string;
 
   /** What an earlier run left there is replaced. Throws SojournError (`usage`) when something else is there. */
-  constructor(directory: string) {
+  constructor(directory: string, places: readonly Side[] = ['device', 'site']) {
     this.directory = directory;
     clear(directory);
-    for (const folder of ['client', 'device', 'site', 'baseline'])
+    for (const folder of ['client', 'baseline', ...places])
       mkdirSync(join(directory, folder), { recursive: true });
     writeFileSync(join(directory, 'README.txt'), README);
     for (const file of ['events.jsonl', 'link.jsonl']) writeFileSync(join(directory, file), '');
@@ -87,7 +90,7 @@ export class Evidence {
     this.#line('events.jsonl', { realtimeMs: at, event, ...details });
   }
 
-  link(label: string, statistics: Readonly<Record<string, WayStatistics>>): void {
+  link(label: string, statistics: Readonly<Record<string, Pick<WayStatistics, 'bytesOut'>>>): void {
     this.#line('link.jsonl', { realtimeMs: realtimeMs(), label, statistics });
   }
 

@@ -21,7 +21,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type DemoEvent, demoEvent, readJsonLines } from './evidence.ts';
+import { type DemoEvent, demoEvent, PLACES, readJsonLines } from './evidence.ts';
 import { type Pause, runEvents, switchoverPause } from './qmp-log.ts';
 import {
   type Connection,
@@ -77,8 +77,8 @@ export interface Figures {
 /** A handoff as the events tell it. */
 export interface HandoffWindow {
   readonly number: number;
-  readonly from: 'device' | 'site';
-  readonly to: 'device' | 'site';
+  readonly from: (typeof PLACES)[number];
+  readonly to: (typeof PLACES)[number];
   readonly kind: 'cold' | 'armed';
   readonly startedAt: number;
   readonly endedAt: number;
@@ -87,7 +87,7 @@ export interface HandoffWindow {
   readonly watchedUntil: number;
 }
 
-const side = z.enum(['device', 'site']);
+const side = z.enum(PLACES);
 const kind = z.enum(['cold', 'armed']).default('cold');
 
 export function handoffWindows(events: readonly DemoEvent[]): HandoffWindow[] {
@@ -248,8 +248,13 @@ function baseline(evidence: string, events: readonly DemoEvent[]): BaselineFigur
   const both = runEvents(join(evidence, 'baseline'));
   const pause = switchoverPause(both, both, start, end);
   if (pause === undefined) throw new Error('the QMP logs do not show the plain migration');
+  // Where somebody in the same subnet watched, what they noticed, else how long the guest stood still.
+  const watched = readEchoes(join(evidence, 'baseline', 'client'));
   return {
-    plainQemuBlackoutMs: pause.resumedAt - pause.stoppedAt,
+    plainQemuBlackoutMs:
+      watched.length === 0
+        ? pause.resumedAt - pause.stoppedAt
+        : Math.max(0, ...watched.map((series) => longestGap(series, pause))),
     plainQemuTotalMs: pause.resumedAt - start,
   };
 }

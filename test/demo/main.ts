@@ -6,14 +6,14 @@ import { loadTraces } from '../../src/link/index.ts';
 import { enterLab, Lab } from '../lab/index.ts';
 import { collectLogs, Evidence } from './evidence.ts';
 import { computeFigures } from './figures.ts';
-import { type DemoOptions, LINKS, parseOptions, USAGE } from './options.ts';
+import { type DemoOptions, INTERRUPTED, LINKS, parseOptions, USAGE } from './options.ts';
 import { complaints, demoResult, table } from './report.ts';
 import { Scenario } from './scenario.ts';
 import { Story } from './story.ts';
 import { traceComplaints, traceResult, traceTable } from './trace-report.ts';
 import { TraceScenario } from './trace-scenario.ts';
+import { translationDemo } from './translation/index.ts';
 
-const INTERRUPTED = 130;
 /** Beside the access point, before the recording begins; bit/s. */
 const STANDING_RATE = 100e6;
 /** Recordings say nothing of delays, one way. */
@@ -32,6 +32,7 @@ async function demo(options: DemoOptions): Promise<number> {
       interrupted.resolve();
     });
   if (options.trace !== undefined) return traceDemo(options, options.trace, story, abort.signal);
+  if (options.topology === 'translation') return translationDemo(options, story, abort.signal);
   const { words, rateBitsPerSecond, delayMs } = LINKS[options.link];
   const way = { rateBitsPerSecond, delayMs };
   const lab = await story.step('networks', () => Lab.create({ up: way, down: way }));

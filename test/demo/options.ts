@@ -10,6 +10,9 @@ export const LINKS = {
 } as const;
 export type LinkName = keyof typeof LINKS;
 
+const TOPOLOGIES = ['device', 'translation'] as const;
+export type TopologyName = (typeof TOPOLOGIES)[number];
+
 export interface DemoOptions {
   readonly json: boolean;
   /** Folder to leave the evidence in; undefined: it goes with the run. */
@@ -19,8 +22,11 @@ export interface DemoOptions {
   readonly link: LinkName;
   /** A recording that the laptop's link follows, and its agent's sensor; nobody asks for a handoff then. */
   readonly trace: string | undefined;
+  readonly topology: TopologyName;
 }
 
+/** Exit code of a run that was told to end. */
+export const INTERRUPTED = 130;
 const TRACE = fileURLToPath(new URL('./traces/walk-out-and-back.csv', import.meta.url));
 
 export const USAGE = `npm run demo -- [options]
@@ -34,6 +40,8 @@ machine, in network namespaces, and is gone afterwards.
   --link PRESET     the laptop's link: ${Object.keys(LINKS).join(', ')} (default 100M)
   --trace FILE      the laptop moves as in a recording, and the guest leaves and returns by
                     itself; without FILE, or with "default", a short walk
+  --topology NAME   device: the above (default); translation: the guest moves between two sites
+                    behind Open vSwitch and back, with an address of each that stands for its own
   --keep            keep everything running at the end, until Ctrl-C
   --help            print this
 `;
@@ -49,13 +57,18 @@ export function parseOptions(argv: readonly string[]): DemoOptions | undefined {
         keep: { type: 'boolean', default: false },
         link: { type: 'string', default: '100M' },
         trace: { type: 'string' },
+        topology: { type: 'string', default: 'device' },
         help: { type: 'boolean', default: false },
       },
     });
     if (values.help) return undefined;
     if (!isLink(values.link)) throw new Error(`There is no link preset ${values.link}`);
+    const { topology } = values;
+    if (!isTopology(topology)) throw new Error(`There is no topology ${topology}`);
+    if (topology === 'translation' && (values.trace !== undefined || values.keep))
+      throw new Error('--trace and --keep are not for the translation');
     const trace = values.trace === 'default' ? TRACE : values.trace;
-    return { ...values, evidence: values.evidence, link: values.link, trace };
+    return { ...values, evidence: values.evidence, link: values.link, trace, topology };
   } catch (cause) {
     throw new SojournError({
       kind: 'usage',
@@ -74,6 +87,10 @@ function withTrace(argv: readonly string[]): string[] {
     const alone = argument === '--trace' && (next === undefined || next.startsWith('-'));
     return alone ? [argument, 'default'] : [argument];
   });
+}
+
+function isTopology(name: string): name is TopologyName {
+  return (TOPOLOGIES as readonly string[]).includes(name);
 }
 
 function isLink(name: string): name is LinkName {

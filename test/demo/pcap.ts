@@ -3,6 +3,7 @@
  * nanoseconds, either byte order, Ethernet. Truncated packets are usual: only headers are needed.
  */
 import { readFileSync } from 'node:fs';
+import ipaddr from 'ipaddr.js';
 
 const MAGIC_MICROSECONDS = 0xa1b2c3d4;
 const MAGIC_NANOSECONDS = 0xa1b23c4d;
@@ -73,4 +74,12 @@ function ipPacket(frame: Buffer, at: number): Packet | undefined {
       payload: ip.subarray(40),
     };
   return undefined;
+}
+
+/** An address as `Packet` has it: IPv6 as 32 hexadecimal digits. */
+export function addressText(address: string): string {
+  const parsed = ipaddr.parse(address);
+  return parsed.kind() === 'ipv4'
+    ? parsed.toString()
+    : Buffer.from(parsed.toByteArray()).toString('hex');
 }

@@ -1,31 +1,23 @@
 /** Everything that looks at the guest from the correspondent: starts, steers and ends the processes. */
-import { type ChildProcess, execFile } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { endProcess, type Namespace } from '../namespace.ts';
+import { build } from './build.ts';
+import { Capture } from './capture.ts';
 import type { DatagramCommand, ProbeOptions, Target } from './commands.ts';
-
-/** Bytes kept of each captured packet: all headers and what a probe's number needs. */
-const SNAPSHOT_BYTES = 160;
 
 /** A probe that is killed before it has written its log out would make losses up. */
 const FLUSH_MS = 15_000;
-
-/** The kernel hands packets to tcpdump up to a second late, and what it still has at the end is gone. */
-const CAPTURE_MS = 1200;
 
 export class Probes {
   readonly #namespace: Namespace;
   readonly #directory: string;
   readonly #targets: readonly Target[];
   readonly #echoBytes: number | undefined;
-  #capture: ChildProcess | undefined;
+  #capture: Capture | undefined;
   #datagrams: ChildProcess | undefined;
   #connections: ChildProcess | undefined;
   #pings: ChildProcess[] = [];
@@ -48,25 +40,7 @@ export class Probes {
   /** Begins to capture. Resolves when packets are being captured. */
   async startCapture(): Promise<void> {
     const file = join(this.#directory, 'capture.pcap');
-    const library = groupsCanBeSet()
-      ? undefined
-      : await build('keep-groups.c', ['-shared', '-fPIC']);
-    const capture = await this.#namespace.spawn(
-      [
-        ...['tcpdump', '-i', 'eth0', '-n', '-Z', 'root', '-B', '16384', '-s', `${SNAPSHOT_BYTES}`],
-        ...['-w', file],
-      ],
-      { stderr: 'pipe', env: library === undefined ? {} : { LD_PRELOAD: library } },
-    );
-    this.#capture = capture;
-    if (capture.stderr === null) throw new Error('tcpdump has no output');
-    const died = once(capture, 'exit').then(() => {
-      throw new Error('tcpdump ended before it captured anything');
-    });
-    died.catch(() => {});
-    await Promise.race([once(capture.stderr, 'data'), died]);
-    capture.stderr.resume();
-    if (library !== undefined) await rm(dirname(library), { recursive: true });
+    this.#capture = await Capture.start(this.#namespace, 'eth0', file);
   }
 
   /** Numbered datagrams, connections and reports; needs the guest to be up. */
@@ -135,10 +109,7 @@ export class Probes {
     await this.stopPing();
     for (const program of [this.#datagrams, this.#connections])
       if (program !== undefined) await endProcess(program, FLUSH_MS);
-    if (this.#capture !== undefined) {
-      await sleep(CAPTURE_MS);
-      await endProcess(this.#capture, FLUSH_MS);
-    }
+    await this.#capture?.close();
     if (this.#icmp !== undefined) await rm(dirname(this.#icmp), { recursive: true, force: true });
     this.#icmp = undefined;
   }
@@ -166,16 +137,4 @@ export class Probes {
   #tell(command: DatagramCommand): void {
     this.#datagrams?.stdin?.write(`${JSON.stringify(command)}\n`);
   }
-}
-
-function groupsCanBeSet(): boolean {
-  return readFileSync('/proc/self/setgroups', 'utf8').trim() === 'allow';
-}
-
-/** Compiles a C file of this folder. Returns the result, alone in a folder of its own. */
-async function build(source: string, flags: readonly string[]): Promise<string> {
-  const result = join(await mkdtemp(join(tmpdir(), 'sojourn-probe-')), source.replace('.c', ''));
-  const path = fileURLToPath(new URL(source, import.meta.url));
-  await promisify(execFile)('cc', [...flags, '-o', result, path]);
-  return result;
 }

@@ -1,0 +1,52 @@
+/** `npm run demo -- --topology translation`: home addresses and mobile addresses, on Open vSwitch, between two sites. */
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { SitesLab } from '../../lab/sites.ts';
+import { Evidence } from '../evidence.ts';
+import { computeFigures } from '../figures.ts';
+import { type DemoOptions, INTERRUPTED } from '../options.ts';
+import { demoResult, table } from '../report.ts';
+import type { Story } from '../story.ts';
+import { TranslationScenario } from './scenario.ts';
+import { translationComplaints } from './verdict.ts';
+import { readWire } from './wire.ts';
+
+/** Returns the exit code: 0 only when everything was as it must be. */
+export async function translationDemo(
+  options: DemoOptions,
+  story: Story,
+  signal: AbortSignal,
+): Promise<number> {
+  const lab = await story.step('networks', () => SitesLab.create());
+  try {
+    const evidence = new Evidence(
+      resolve(options.evidence ?? mkdtempSync(join(lab.directory, 'e'))),
+      ['site-a', 'site-b'],
+    );
+    story.tell('three routed networks are up, an Open vSwitch in each: sites A and B, and C');
+    const facts = await new TranslationScenario({ lab, evidence, story, signal }).run();
+    const figures = await story.step('figures', async () => computeFigures(evidence.directory));
+    const wire = readWire(evidence.path('wire'), facts.mapping);
+    const wrong = translationComplaints(figures, wire);
+    const result = {
+      ...demoResult(facts, figures, story.phases, wrong.length === 0),
+      topology: 'translation',
+      wire,
+    };
+    writeFileSync(evidence.path('result.json'), `${JSON.stringify(result)}\n`);
+    story.say(`\n${table(figures)}`);
+    story.say(
+      `Between the sites: ${wire.mobilePackets} packets with mobile addresses, ${wire.homePackets} with the guest's own.`,
+    );
+    for (const complaint of wrong) story.say(`NOT AS IT MUST BE: ${complaint}`);
+    if (options.evidence !== undefined) story.say(`\nEvidence: ${evidence.directory}`);
+    if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+    return wrong.length === 0 ? 0 : 1;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    story.say('interrupted; everything is being taken down');
+    return INTERRUPTED;
+  } finally {
+    await lab.close();
+  }
+}
