@@ -24,7 +24,7 @@ export function sourceOptions(
   epoch: number,
   directory: string,
 ): Omit<SourceOptions, 'guest'> {
-  const { places, journal, machine, datapath, log } = parts;
+  const { places, journal, machine, datapath, screens, log } = parts;
   const { to, handoffId, cancel } = departure;
   return {
     handoffId,
@@ -34,15 +34,18 @@ export function sourceOptions(
     connect: (signal) => untilConnected(places, to.id, signal),
     datapath: {
       beginSwitchover: async (request) => {
+        screens.hold(spec.id);
         await datapath.client.call('beginSwitchover', request);
       },
       abortSwitchover: async (request) => {
+        screens.goOn(spec.id);
         await datapath.client.call('abortSwitchover', request);
       },
       commitSwitchover: async (request) => {
         await datapath.client.call('commitSwitchover', request);
       },
       reclaim: async (request) => {
+        screens.goOn(spec.id);
         await datapath.client.call('reclaim', request);
       },
     },

@@ -17,4 +17,5 @@ export {
   serverMessage,
   type WireError,
 } from './protocol.ts';
+export { type ScreenNote, screenNote } from './screen.ts';
 export type * from './views.ts';

@@ -21,6 +21,11 @@ export function apiSocketPath(stateDirectory: string): string {
   return join(stateDirectory, 'agent.sock');
 }
 
+/** Where the agent shows screens (`src/agent/screen/listener.ts`). */
+export function screenSocketPath(stateDirectory: string): string {
+  return join(stateDirectory, 'screen.sock');
+}
+
 /** Whether a process accepts connections on this unix socket. */
 export function isAnswering(path: string): Promise<boolean> {
   return new Promise((resolve) => {

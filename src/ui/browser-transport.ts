@@ -5,10 +5,11 @@ import {
   contract,
   greeting,
   PROTOCOL_VERSION,
+  screenNote,
   serverMessage,
   type WireError,
 } from '../api/schema.ts';
-import type { AgentTransport, StreamEvent } from './transport.ts';
+import type { AgentTransport, ScreenEvent, ScreenLink, StreamEvent } from './transport.ts';
 
 /** Where the key of the session is kept: for this origin and this tab, and gone with it. */
 const KEY = 'sojourn-key';
@@ -25,10 +26,15 @@ interface Pending {
  * `session-over`, `agent-gone`
  */
 export async function enter(): Promise<void> {
-  const token = new URLSearchParams(location.hash.slice(1)).get('token');
+  const asked = new URLSearchParams(location.hash.slice(1));
+  const token = asked.get('token');
   const key = sessionStorage.getItem(KEY);
   if (token !== null) {
-    history.replaceState(null, '', '#/');
+    const screen = asked.get('screen');
+    const place = screen === null ? '#/' : `#/screen/${encodeURIComponent(screen)}`;
+    history.replaceState(null, '', place);
+    // Replacing tells nobody.
+    dispatchEvent(new Event('hashchange'));
     const response = await ask('POST', { 'Content-Type': 'application/json' }, { token });
     const answer = await response.json().catch(() => ({}));
     if (response.ok) sessionStorage.setItem(KEY, answer.key);
@@ -88,6 +94,13 @@ export class BrowserTransport implements AgentTransport {
       if (!this.#pending.has(id)) return;
       this.#send({ id, cancel: true });
     };
+  };
+
+  screen: AgentTransport['screen'] = (guestId, onEvent) => {
+    const protocols = ['sojourn.1', `sojourn-key.${sessionStorage.getItem(KEY)}`];
+    const socket = new WebSocket(`ws://${location.host}/screen/${guestId}`, protocols);
+    socket.binaryType = 'arraybuffer';
+    return screenLink(socket, onEvent);
   };
 
   #begin(method: CallName, input: unknown, pending: Pending): number {
@@ -171,6 +184,40 @@ export class BrowserTransport implements AgentTransport {
     this.#pending.delete(id);
     return pending;
   }
+}
+
+/** Not taken by the connection yet; what a person types never comes near it, bytes. */
+const MAX_UNSENT_INPUT = 1 << 20;
+
+function screenLink(socket: WebSocket, onEvent: (event: ScreenEvent) => void): ScreenLink {
+  let over = false;
+  const end = (error: WireError | null) => {
+    if (over) return;
+    over = true;
+    socket.close();
+    onEvent({ kind: 'closed', error });
+  };
+  socket.addEventListener('message', ({ data }) => {
+    if (over) return;
+    if (data instanceof ArrayBuffer) {
+      onEvent({ kind: 'picture', bytes: new Uint8Array(data) });
+      return;
+    }
+    const note = screenNote.safeParse(parse(data));
+    if (note.success) onEvent({ kind: 'note', note: note.data });
+    else end(malformed());
+  });
+  socket.addEventListener('close', () => end(gone()));
+  return {
+    send: (bytes) => {
+      if (socket.bufferedAmount > MAX_UNSENT_INPUT) end(gone());
+      else if (!over) socket.send(bytes as Uint8Array<ArrayBuffer>);
+    },
+    close: () => {
+      over = true;
+      socket.close();
+    },
+  };
 }
 
 /** Undefined for what is no item of the call. */

@@ -7,4 +7,11 @@ export { formatDuration } from './model/format.ts';
 export { type Problem, problemsOf } from './model/problems.ts';
 export { gravest, type Safety, safetyOf, type Tone } from './model/safety.ts';
 export { hrefOf, type Route } from './state/route.ts';
-export type { AgentTransport, DesktopBridge, DesktopShell, StreamEvent } from './transport.ts';
+export type {
+  AgentTransport,
+  DesktopBridge,
+  DesktopShell,
+  ScreenEvent,
+  ScreenLink,
+  StreamEvent,
+} from './transport.ts';

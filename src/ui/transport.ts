@@ -10,6 +10,7 @@ import type {
   CallItem,
   CallName,
   CallOutput,
+  ScreenNote,
   StreamName,
   WireError,
 } from '../api/schema.ts';
@@ -19,6 +20,20 @@ export type StreamEvent<Name extends StreamName> =
   | { readonly kind: 'item'; readonly item: CallItem<Name> }
   | { readonly kind: 'end'; readonly result: CallOutput<Name> }
   | { readonly kind: 'error'; readonly error: WireError };
+
+/** Of a guest's screen (`api/screen.ts`): any number of pictures and notes, then `closed`. */
+export type ScreenEvent =
+  | { readonly kind: 'picture'; readonly bytes: Uint8Array }
+  | { readonly kind: 'note'; readonly note: ScreenNote }
+  | { readonly kind: 'closed'; readonly error: WireError | null };
+
+/** One connection to a guest's display. */
+export interface ScreenLink {
+  /** RFB, as a client speaks it. Dropped when the connection has ended. */
+  send(bytes: Uint8Array): void;
+  /** No event comes any more. */
+  close(): void;
+}
 
 export interface AgentTransport {
   /** Also for streaming calls, whose items are then dropped. @throws WireError, as a plain object */
@@ -32,6 +47,8 @@ export interface AgentTransport {
     params: CallInput<Name>,
     onEvent: (event: StreamEvent<Name>) => void,
   ): () => void;
+  /** Connects to the guest's screen, wherever it runs. Events come after this has returned. */
+  screen(guestId: string, onEvent: (event: ScreenEvent) => void): ScreenLink;
 }
 
 /** What only a desktop shell can do; what is absent is not offered. `window.sojourn.shell` in Electron. */

@@ -10,6 +10,7 @@ import {
   type LinkView,
   type Status,
 } from '../../src/api/index.ts';
+import { SojournError } from '../../src/common/index.ts';
 import { defaultRules } from '../../src/link/policy/index.ts';
 import {
   cloud,
@@ -238,7 +239,14 @@ export async function startFakeWorld(
   const agent = await startDouble(all);
   let server = agent.server;
   const log = pino({ level: 'silent' });
-  const web = new WebServer({ socketPath: agent.socketPath, log, directory });
+  const screen = async () => {
+    throw new SojournError({
+      kind: 'conflict',
+      code: 'not-running',
+      message: 'dev-desktop is not running at laptop',
+    });
+  };
+  const web = new WebServer({ socketPath: agent.socketPath, screen, log, directory });
   return {
     agent,
     web,

@@ -2,6 +2,7 @@
  * The agent's state directory.
  *
  *   agent.sock        API (0600)                 journal.jsonl  who owns which guest (append-only)
+ *   screen.sock       screens of guests (0600)
  *   agent.lock        held while an agent runs   state.db       everything else (SQLite)
  *   identity/         key and certificate        images/        base image store
  *   guests/<id>/      sockets, logs, disks       datapath/      the datapath's record and state
@@ -26,6 +27,7 @@ const LONGEST_SOCKET = 'guests/0123456789ab/out/memory.sock';
 export interface StateDirectory {
   readonly path: string;
   readonly socket: string;
+  readonly screenSocket: string;
   readonly journal: string;
   readonly database: string;
   readonly identity: string;
@@ -50,6 +52,7 @@ export async function openStateDirectory(path: string): Promise<StateDirectory> 
   const directory = {
     path,
     socket: inside('agent.sock'),
+    screenSocket: inside('screen.sock'),
     journal: inside('journal.jsonl'),
     database: inside('state.db'),
     identity: inside('identity'),

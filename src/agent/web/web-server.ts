@@ -8,17 +8,23 @@ import { Access } from './access.ts';
 import { bridge } from './bridge.ts';
 import { BUILT_UI, type BuiltFile, builtFiles } from './built-files.ts';
 import { answer, credentials, isForUs, PROTOCOL, type Site } from './http.ts';
+import { bridgeScreen } from './screen-bridge.ts';
 
 const LOOPBACK = '127.0.0.1';
 /** HTTP connections, WebSockets among them. */
 const MAX_CONNECTIONS = 64;
-/** Windows open at the same time. */
+/** Windows open at the same time; screens in them. */
 const MAX_WINDOWS = 16;
+const MAX_SCREENS = 16;
+/** `/screen/<guest>`, by id. */
+const SCREEN = /^\/screen\/([0-9a-f-]{36})$/;
 const REQUEST_TIMEOUT_MS = 10_000;
 
 export interface WebServerOptions {
   /** The agent's own socket, which every window gets a connection to. */
   readonly socketPath: string;
+  /** A stream of the guest's screen (`api/screen.ts`). */
+  readonly screen: (guest: string) => Promise<Duplex>;
   readonly log: Logger;
   /** Of the built window. */
   readonly directory?: string;
@@ -35,6 +41,12 @@ export class WebServer {
     perMessageDeflate: false,
     handleProtocols: (offered) => (offered.has(PROTOCOL) ? PROTOCOL : false),
   });
+  readonly #screens = new WebSocketServer({
+    noServer: true,
+    maxPayload: MAX_LINE_BYTES,
+    perMessageDeflate: false,
+    handleProtocols: (offered) => (offered.has(PROTOCOL) ? PROTOCOL : false),
+  });
   #files: ReadonlyMap<string, BuiltFile> = new Map();
   #serving: Promise<{ server: Server; port: number }> | undefined;
 
@@ -46,7 +58,7 @@ export class WebServer {
    * A link that lets one browser in. Without a port any free one is taken the first time, and the same after that.
    * @throws SojournError `ui-not-built`, `ui-port-in-use`, `ui-port-other`
    */
-  async open(wanted?: number): Promise<{ url: string; expiresAt: string }> {
+  async open(wanted?: number, screenOf?: string): Promise<{ url: string; expiresAt: string }> {
     // Anew, because the window may have been built again since.
     this.#files = await builtFiles(this.#options.directory ?? BUILT_UI);
     this.#serving ??= this.#listen(wanted ?? 0);
@@ -58,14 +70,15 @@ export class WebServer {
     const { token, expiresAtMs } = this.#access.issue(this.#now());
     return {
       // Behind a number sign, so that it is in no log and no Referer.
-      url: `http://${LOOPBACK}:${port}/#token=${token}`,
+      url: `http://${LOOPBACK}:${port}/#token=${token}${screenOf === undefined ? '' : `&screen=${screenOf}`}`,
       expiresAt: new Date(expiresAtMs).toISOString(),
     };
   }
 
   async close(): Promise<void> {
     const serving = await this.#serving?.catch(() => undefined);
-    for (const socket of this.#sockets.clients) socket.terminate();
+    for (const { clients } of [this.#sockets, this.#screens])
+      for (const socket of clients) socket.terminate();
     if (serving === undefined) return;
     const closed = new Promise<void>((resolve) => serving.server.close(() => resolve()));
     serving.server.closeAllConnections();
@@ -100,17 +113,21 @@ export class WebServer {
       if (!isOurs) return refuse(socket, '403 Forbidden');
       if (!this.#access.allows(credentials(request, site), this.#now()))
         return refuse(socket, '401 Unauthorized');
-      if (this.#sockets.clients.size >= MAX_WINDOWS)
+      const guest = SCREEN.exec(request.url ?? '')?.[1];
+      const server = guest === undefined ? this.#sockets : this.#screens;
+      if (server.clients.size >= (guest === undefined ? MAX_WINDOWS : MAX_SCREENS))
         return refuse(socket, '503 Service Unavailable');
-      this.#sockets.handleUpgrade(request, socket, head, (web) => this.#join(web));
+      server.handleUpgrade(request, socket, head, (web) => this.#join(web, guest));
     });
     log.info({ port }, 'window served');
     return { server, port };
   }
 
-  #join(web: WebSocket): void {
-    const { socketPath, log } = this.#options;
-    bridge(web, socketPath, (problem) => log.warn({ reason: problem }, 'window'));
+  #join(web: WebSocket, guest: string | undefined): void {
+    const { socketPath, screen, log } = this.#options;
+    const tell = (problem: string) => log.warn({ reason: problem }, 'window');
+    if (guest === undefined) bridge(web, socketPath, tell);
+    else bridgeScreen(web, () => screen(guest), tell);
   }
 
   #now(): number {

@@ -15,12 +15,12 @@ const openers: Partial<Record<NodeJS.Platform, readonly [string, ...string[]]>> 
   win32: ['rundll32', 'url.dll,FileProtocolHandler'],
 };
 
-/** The link alone is on standard output, so that it can be piped. */
-export async function ui(options: UiOptions): Promise<void> {
+/** `screenOf`: shows the screen of that guest first. The link alone is on standard output, so that it can be piped. */
+export async function ui(options: UiOptions, screenOf?: string): Promise<void> {
   const port = options.port === undefined ? undefined : parsePort(options.port);
   await buildUi();
   await withAgent(options, async (client, output) => {
-    const link = await client.call('ui.open', { port });
+    const link = await client.call('ui.open', { port, screenOf });
     output.result(link, link.url);
     if (!options.open) return;
     const opened = await openLink(link.url);

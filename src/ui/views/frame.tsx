@@ -13,6 +13,7 @@ import { Link } from './link.tsx';
 import { Places } from './places.tsx';
 import { Problems } from './problems.tsx';
 import { Rules } from './rules.tsx';
+import { Screens } from './screen.tsx';
 import { Settings } from './settings.tsx';
 import { Setup } from './setup.tsx';
 
@@ -27,7 +28,11 @@ const menu: readonly ViewName[] = [
 ];
 
 /** Under which of them the other views are. */
-const parents: Partial<Record<Route['view'], ViewName>> = { guest: 'dashboard', pair: 'places' };
+const parents: Partial<Record<Route['view'], ViewName>> = {
+  guest: 'dashboard',
+  screen: 'dashboard',
+  pair: 'places',
+};
 
 /** The frame around every view: where one is, where one can go, and whether the agent answers. */
 export function Frame() {
@@ -104,6 +109,8 @@ function View({ route, status }: { readonly route: Route; readonly status: Statu
       return <Dashboard status={status} />;
     case 'guest':
       return <Guest reference={route.guest} status={status} />;
+    case 'screen':
+      return <Screens key={route.guests.join()} guests={route.guests} status={status} />;
     case 'handoffs':
       return <Handoffs />;
     case 'places':
@@ -148,8 +155,8 @@ function LostConnection({ isStale }: { readonly isStale: boolean }) {
 
 function titleOf(route: Route, status: Status | null, nav: Messages['nav']): string {
   if (route.view === 'pair') return nav.places;
-  if (route.view !== 'guest') return nav[route.view];
-  const { guest } = route;
+  if (route.view !== 'guest' && route.view !== 'screen') return nav[route.view];
+  const guest = route.view === 'guest' ? route.guest : route.guests[0];
   return (
     status?.guests.find(({ id, name }) => id === guest || name === guest)?.name ?? nav.dashboard
   );

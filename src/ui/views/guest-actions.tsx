@@ -3,6 +3,7 @@ import type { GuestView, PlaceView } from '../../api/schema.ts';
 import { type ActionName, actionsOf, usualTarget } from '../model/actions.ts';
 import { Button, Failure } from '../parts/basics.tsx';
 import { useApp, useMessages } from '../state/context.ts';
+import { hrefOf } from '../state/route.ts';
 import { ChoosePlace } from './choose-place.tsx';
 import { Confirm, ConsoleDialog, DecideDialog, LimitDialog } from './guest-dialogs.tsx';
 
@@ -42,7 +43,10 @@ export function GuestActions({ guest, places, detailed = false }: GuestActionsPr
     cancel: () => void app.ask(cancelOf(guest.id), 'cancel', 'handoff.cancel', reference),
     decide: () => setQuestion('decide'),
     limit: () => setQuestion('limit'),
-    screen: () => void app.shell.openScreen?.(guest.id),
+    screen: () => {
+      if (app.shell.openScreen !== undefined) void app.shell.openScreen(guest.id);
+      else location.hash = hrefOf({ view: 'screen', guests: [guest.id] });
+    },
     console: () => {
       if (app.shell.openConsole === undefined) setQuestion('console');
       else void app.shell.openConsole(guest.id);
@@ -50,7 +54,7 @@ export function GuestActions({ guest, places, detailed = false }: GuestActionsPr
     delete: () => setQuestion('delete'),
   };
   const obstacle = (action: ActionName) =>
-    action === 'screen' && app.shell.openScreen === undefined ? screen.unavailable : null;
+    action === 'screen' && guest.display === 'none' ? screen.none : null;
   const isBusy = (action: ActionName) =>
     action === 'cancel' ? cancelling : doing !== undefined && action !== 'console';
 

@@ -19,6 +19,7 @@ export function GuestStep({ image, places, onMade }: GuestStepProps) {
   const [memoryMiB, setMemory] = useState(image?.defaults.memoryMiB ?? 512);
   const [vcpus, setVcpus] = useState(image?.defaults.vcpus ?? 1);
   const [overlayStorage, setStorage] = useState<'memory' | 'disk'>('memory');
+  const [screen, setScreen] = useState(true);
   const [startNow, setStartNow] = useState(true);
   const [keepReady, setKeepReady] = useState(true);
   const self = places.find((place) => place.self);
@@ -30,6 +31,7 @@ export function GuestStep({ image, places, onMade }: GuestStepProps) {
   const submit = async () => {
     const made = await app.ask(SUBJECT, 'other', 'guest.create', {
       ...{ name, image: image.name, memoryMiB, vcpus, overlayStorage },
+      display: screen ? 'vga' : 'none',
     });
     if (made === undefined) return;
     // What fails from here on is told where the guest is shown.
@@ -108,6 +110,7 @@ export function GuestStep({ image, places, onMade }: GuestStepProps) {
           </select>
         )}
       </Field>
+      <Check label={texts.screen} checked={screen} onChange={setScreen} />
       <Check label={texts.startNow} checked={startNow} onChange={setStartNow} />
       {site !== undefined && startNow && (
         <Check label={texts.keepReady(site.name)} checked={keepReady} onChange={setKeepReady} />

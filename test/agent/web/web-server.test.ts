@@ -3,16 +3,32 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Duplex, duplexPair } from 'node:stream';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { WebServer } from '../../../src/agent/web/index.ts';
+import { noteFrame, pictureFrames } from '../../../src/api/index.ts';
+import { SojournError } from '../../../src/common/index.ts';
 import { type DoubleAgent, fakeInfo, startDouble } from '../../api/double.ts';
 
 let agent: DoubleAgent;
 let web: WebServer;
 let directory: string;
 let port: number;
+
+/** Echoes what a viewer sends as a picture, after a note. */
+async function screen(guest: string): Promise<Duplex> {
+  if (guest !== SCREEN_ID)
+    throw new SojournError({ kind: 'conflict', code: 'not-running', message: 'It is not running' });
+  const [ours, theirs] = duplexPair();
+  theirs.write(noteFrame({ kind: 'open', place: { id: 'a'.repeat(64), name: 'here' } }));
+  theirs.on('data', (bytes) => {
+    for (const frame of pictureFrames(bytes)) theirs.write(frame);
+  });
+  return ours;
+}
+const SCREEN_ID = '3f2b8c1e-58a4-4cdd-9b1b-0b9f3a1c2d4e';
 
 beforeAll(async () => {
   agent = await startDouble({ 'agent.info': async () => fakeInfo() });
@@ -21,7 +37,12 @@ beforeAll(async () => {
   await writeFile(join(directory, 'index.html'), '<!doctype html>');
   await writeFile(join(directory, 'assets', 'a-1.js'), 'export {};');
   await writeFile(join(directory, 'secret'), 'no type, not served');
-  web = new WebServer({ socketPath: agent.socketPath, log: pino({ level: 'silent' }), directory });
+  web = new WebServer({
+    socketPath: agent.socketPath,
+    screen,
+    log: pino({ level: 'silent' }),
+    directory,
+  });
   port = Number(new URL((await web.open()).url).port);
 });
 
@@ -119,6 +140,7 @@ describe('files', () => {
   test('a page that is not built is an error that says so', async () => {
     const unbuilt = new WebServer({
       socketPath: agent.socketPath,
+      screen,
       log: pino({ level: 'silent' }),
       directory: join(directory, 'none'),
     });
@@ -248,6 +270,7 @@ test('one port for all: another one is refused', async () => {
   });
   const second = new WebServer({
     socketPath: agent.socketPath,
+    screen,
     log: pino({ level: 'silent' }),
     directory,
   });

@@ -1,0 +1,239 @@
+import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import type { GuestView, Status } from '../../api/schema.ts';
+import type { ScreenState } from '../model/screen-state.ts';
+import { Button, Dialog, Empty, Failure, Loading } from '../parts/basics.tsx';
+import { CopyButton } from '../parts/copy-button.tsx';
+import type { Viewer } from '../screen/viewer.ts';
+import { useApp, useMessages } from '../state/context.ts';
+import { hrefOf, MAX_SCREENS } from '../state/route.ts';
+
+/** The screens of one guest or of several, beside each other. */
+export function Screens({
+  guests,
+  status,
+}: {
+  readonly guests: readonly string[];
+  readonly status: Status;
+}) {
+  const { screen: texts, nav } = useMessages();
+  const known = guests.flatMap((reference) => {
+    const guest = status.guests.find(({ id, name }) => id === reference || name === reference);
+    return guest === undefined ? [] : [guest];
+  });
+  if (known.length === 0)
+    return (
+      <Empty icon="dashboard" title={texts.gone} help="">
+        <a class="button" href={hrefOf({ view: 'dashboard' })}>
+          {nav.dashboard}
+        </a>
+      </Empty>
+    );
+  const shown = known.map(({ id }) => id);
+  const others = status.guests.filter(
+    ({ id, display, state }) =>
+      display !== 'none' && state.kind !== 'stopped' && !shown.includes(id),
+  );
+  return (
+    <>
+      <h1 class="visually-hidden">{texts.title(known.map(({ name }) => name).join(', '))}</h1>
+      <div class={`screens count-${known.length}`}>
+        {known.map((guest) => (
+          <GuestScreen
+            key={guest.id}
+            guest={guest}
+            others={shown.filter((id) => id !== guest.id)}
+          />
+        ))}
+      </div>
+      {others.length > 0 && shown.length < MAX_SCREENS && (
+        <p class="row">
+          {others.map(({ id, name }) => (
+            <a key={id} class="button" href={hrefOf({ view: 'screen', guests: [...shown, id] })}>
+              {texts.beside(name)}
+            </a>
+          ))}
+        </p>
+      )}
+    </>
+  );
+}
+
+function GuestScreen({
+  guest,
+  others,
+}: {
+  readonly guest: GuestView;
+  readonly others: readonly string[];
+}) {
+  const app = useApp();
+  const { screen: texts, common } = useMessages();
+  const frame = useRef<HTMLElement>(null);
+  const target = useRef<HTMLDivElement>(null);
+  const viewer = useRef<Viewer | undefined>(undefined);
+  const [state, setState] = useState<ScreenState>({ kind: 'opening', error: null });
+  const [input, setInput] = useState({ waiting: 0, refused: 0 });
+  const [copied, setCopied] = useState<string>();
+  const [scaled, setScaled] = useState(true);
+  const [asking, setAsking] = useState(false);
+  const [broken, setBroken] = useState(false);
+  const heading = useId();
+
+  useEffect(() => {
+    let over = false;
+    // Only who looks at a screen pays for what it takes.
+    import('../screen/viewer.ts').then(
+      (module) => {
+        if (over || target.current === null) return;
+        viewer.current = new module.Viewer({
+          target: target.current,
+          open: (onEvent) => app.transport.screen(guest.id, onEvent),
+          changed: (next, waiting) => {
+            setState(next);
+            setInput(waiting);
+          },
+          clipboard: setCopied,
+          named: () => undefined,
+        });
+      },
+      () => setBroken(true),
+    );
+    return () => {
+      over = true;
+      viewer.current?.close();
+      viewer.current = undefined;
+    };
+  }, [app, guest.id]);
+
+  const act = (what: (viewer: Viewer) => void) => () => {
+    const { current } = viewer;
+    if (current === undefined) return;
+    what(current);
+    current.focus();
+  };
+  const scale = () => {
+    setScaled(!scaled);
+    if (viewer.current !== undefined) viewer.current.scaled = !scaled;
+  };
+  const seen = state.kind === 'live' || state.kind === 'moving' || state.kind === 'following';
+  const close =
+    others.length > 0
+      ? hrefOf({ view: 'screen', guests: others })
+      : hrefOf({ view: 'guest', guest: guest.id });
+  return (
+    <section class="screen" ref={frame} aria-labelledby={heading}>
+      <header class="row screen-bar">
+        <h2 id={heading} class="name">
+          {guest.name}
+        </h2>
+        <p class={`screen-state ${state.kind}`} role="status">
+          {stateText(state, input, texts)}
+        </p>
+        <fieldset class="row actions">
+          <legend class="visually-hidden">{texts.tools(guest.name)}</legend>
+          <Button onClick={act((one) => one.ctrlAltDel())}>{texts.ctrlAltDel}</Button>
+          <Button onClick={() => setAsking(true)}>{texts.send}</Button>
+          <Button onClick={scale}>{scaled ? texts.realSize : texts.fit}</Button>
+          <Button onClick={() => void frame.current?.requestFullscreen()}>
+            {texts.fullScreen}
+          </Button>
+          <a class="button" href={close}>
+            {common.close}
+          </a>
+        </fieldset>
+      </header>
+      {copied !== undefined && (
+        <p class="row" role="status">
+          <span>{texts.copied}</span>
+          <code class="grow name">{copied.slice(0, SHOWN_TEXT)}</code>
+          <CopyButton key={copied} text={copied} />
+        </p>
+      )}
+      {state.kind === 'failed' && (
+        <Failure error={state.error} onAgain={() => viewer.current?.again()} />
+      )}
+      {broken && <p role="alert">{texts.notLoaded}</p>}
+      {!seen && !broken && state.kind !== 'failed' && <Loading text={texts.opening} />}
+      <div
+        ref={target}
+        class={`screen-frame ${scaled ? 'scaled' : 'real'} ${seen ? 'seen' : ''} ${state.kind}`}
+        role="application"
+        aria-label={texts.picture(guest.name)}
+      />
+      {asking && (
+        <SendText
+          onClose={() => setAsking(false)}
+          onType={(text) => act((one) => one.type(text))()}
+          onPaste={(text) => act((one) => one.paste(text))()}
+        />
+      )}
+    </section>
+  );
+}
+
+/** Of a text that the guest has copied, characters. */
+const SHOWN_TEXT = 120;
+/** Typed key by key, characters. */
+const MAX_TYPED = 500;
+
+function SendText({
+  onClose,
+  onType,
+  onPaste,
+}: {
+  readonly onClose: () => void;
+  readonly onType: (text: string) => void;
+  readonly onPaste: (text: string) => void;
+}) {
+  const { screen: texts, common } = useMessages();
+  const [text, setText] = useState('');
+  const id = useId();
+  const then = (send: (text: string) => void) => () => {
+    onClose();
+    send(text);
+  };
+  return (
+    <Dialog title={texts.sendTitle} onClose={onClose}>
+      <label class="field" for={id}>
+        <span>{texts.sendLabel}</span>
+        <textarea
+          id={id}
+          rows={4}
+          value={text}
+          onInput={(event) => setText(event.currentTarget.value)}
+        />
+      </label>
+      <p class="muted">{texts.sendHelp}</p>
+      <div class="row end">
+        <Button onClick={onClose}>{common.cancel}</Button>
+        <Button onClick={then(onPaste)}>{texts.toClipboard}</Button>
+        <Button
+          look="primary"
+          obstacle={text.length > MAX_TYPED ? texts.tooLong(MAX_TYPED) : null}
+          onClick={then(onType)}
+        >
+          {texts.type}
+        </Button>
+      </div>
+    </Dialog>
+  );
+}
+
+function stateText(
+  state: ScreenState,
+  { waiting, refused }: { readonly waiting: number; readonly refused: number },
+  texts: ReturnType<typeof useMessages>['screen'],
+): string {
+  const input = refused > 0 ? ` ${texts.refused}` : waiting > 0 ? ` ${texts.waiting(waiting)}` : '';
+  switch (state.kind) {
+    case 'opening':
+      return texts.opening;
+    case 'failed':
+      return texts.failed;
+    case 'live':
+      return texts.live(state.place.name);
+    case 'moving':
+      return texts.moving(state.place.name) + input;
+    case 'following':
+      return (state.to === null ? texts.searching : texts.following(state.to.name)) + input;
+  }
+}
