@@ -134,6 +134,7 @@ async function compose(
     place: (id) => places.ref(id),
     paired: () => peers.list().map(({ id }) => id),
     limits: options.perPeer,
+    answerMs: options.answerMs,
     records: (guestId) => journal.of(guestId),
     changed,
     closed: (place, all) => arrivals.endFrom(place, all),

@@ -28,6 +28,8 @@ export interface AgentOptions {
     readonly memoryMiB: number | undefined;
     readonly diskBytes: number | undefined;
   };
+  /** How long a person is asked about a guest that wants to come, ms; no answer is a no. */
+  readonly answerMs: number;
   /** A recording in place of the wireless sensor; with `held` it stands still at its beginning until `link.play`. */
   readonly linkTrace:
     | { readonly path: string; readonly speed: number; readonly held: boolean }

@@ -18,6 +18,7 @@ test('a device listens nowhere', () => {
     advertise: [],
     dns: [],
     perPeer: { guests: undefined, memoryMiB: undefined, diskBytes: undefined },
+    answerMs: 45_000,
     logLevel: 'info',
     accelerator: undefined,
   });
@@ -37,8 +38,10 @@ test('a site', () => {
       peerGuests: '3',
       peerMemory: '8G',
       peerDisk: '20G',
+      answerWithin: '5',
     }),
   ).toMatchObject({
+    answerMs: 5_000,
     perPeer: { guests: 3, memoryMiB: 8192, diskBytes: 20 * 1024 ** 3 },
     name: 'cloud',
     listen: { host: '2001:db8::1', port: 9000 },
@@ -55,6 +58,7 @@ test('a site', () => {
 
 describe('is refused', () => {
   test.each<[Partial<AgentFlags>, string]>([
+    [{ answerWithin: '46' }, 'answer-time-malformed'],
     [{ listen: '9000' }, 'listen-malformed'],
     [{ listen: '2001:db8::1:9000' }, 'listen-malformed'],
     [{ listen: '0.0.0.0:0' }, 'port-malformed'],

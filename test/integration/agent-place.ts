@@ -24,7 +24,7 @@ const logLine = z.looseObject({ msg: z.string() });
 export type LogLine = z.infer<typeof logLine>;
 
 export interface AgentPlaceOptions {
-  readonly lab: Lab;
+  readonly lab: Pick<Lab, 'directory' | Side>;
   readonly side: Side;
   readonly name: string;
   readonly flags: readonly string[];

@@ -21,16 +21,16 @@ import {
 import { buildProgram } from '../../src/cli/program.ts';
 import { type Finished, jsonLines, runCli } from '../cli/run-cli.ts';
 import { endProcess, Namespace } from '../lab/namespace.ts';
-import { blankBase, TinyConsole, tinyGuest } from '../lab/tiny-guest.ts';
+import { TinyConsole } from '../lab/tiny-guest.ts';
 import { processesIn } from './errors-processes.ts';
 import type { QemuChange } from './errors-qemu.ts';
 import { noteLine } from './recent-lines.ts';
+import { tinyImage } from './tiny-image.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
 export const SITE_PORT = 7420;
-export const DISK_BYTES = 64 * 1024 ** 2;
 
 export interface AgentSettings {
   readonly env?: NodeJS.ProcessEnv;
@@ -108,29 +108,8 @@ export class ErrorsLab implements AsyncDisposable {
   }
 
   /** Folder of an image named `tiny` that can be imported. */
-  async tinyImage(name = 'tiny'): Promise<string> {
-    const folder = join(this.directory, `image-${name}`);
-    await mkdir(folder, { recursive: true });
-    const { kernel, initrd } = await tinyGuest();
-    await Promise.all([
-      writeFile(join(folder, 'vmlinuz'), await readFile(kernel)),
-      writeFile(join(folder, 'initrd'), await readFile(initrd)),
-      blankBase(join(folder, 'disk.raw'), DISK_BYTES),
-    ]);
-    const image = {
-      name,
-      architecture: 'x86_64',
-      boot: {
-        kind: 'kernel',
-        kernel: { file: 'vmlinuz' },
-        initrd: { file: 'initrd' },
-        commandLine: 'console=ttyS0 quiet panic=-1 rdinit=/init',
-      },
-      disks: [{ name: 'disk0', base: { file: 'disk.raw' }, baseFormat: 'raw' }],
-      defaults: { memoryMiB: 128, vcpus: 1 },
-    };
-    await writeFile(join(folder, 'image.json'), JSON.stringify(image));
-    return folder;
+  tinyImage(name = 'tiny'): Promise<string> {
+    return tinyImage(join(this.directory, `image-${name}`), name);
   }
 
   /** Ids of the processes of this lab whose command line contains the text. */

@@ -7,12 +7,13 @@ import { SojournError } from '../../common/index.ts';
 import type { GuestSpec } from '../../guest/spec.ts';
 import type { ReceiveMode } from './rights.ts';
 
-/** A question is open for so long, ms; the other place waits for a minute. */
-export const ANSWER_MS = 45_000;
 /** Questions open at a time, and of one place. */
 export const MAX_QUESTIONS = 8;
 export const MAX_QUESTIONS_OF_ONE = 2;
-/** Who was refused need not ask again within this time, ms; a standby, which tries by itself, longer. */
+/**
+ * Who was refused need not ask again within this time, ms. A standby, which tries by itself, waits longer, and also after a
+ * question that nobody answered.
+ */
 export const QUIET_MS = 15_000;
 export const QUIET_STANDBY_MS = 10 * 60_000;
 /** A guest that was let in may try again for so long without another question, ms: its network may have failed. */
@@ -49,7 +50,8 @@ export interface ConsentOptions {
   readonly changed: () => void;
   /** Steady clock, ms. */
   readonly now?: () => number;
-  readonly answerMs?: number;
+  /** A question is open for so long, ms. */
+  readonly answerMs: number;
 }
 
 export class Consent {
@@ -97,7 +99,8 @@ export class Consent {
     if (why === 'receiving-off') throw this.#off(from);
     if (why === 'withdrawn') throw withdrawn(spec);
     if (why === 'refuse' || why === 'timed-out') {
-      const until = this.#now() + (standby ? QUIET_STANDBY_MS : QUIET_MS);
+      const quietMs = standby ? QUIET_STANDBY_MS : why === 'refuse' ? QUIET_MS : 0;
+      const until = this.#now() + quietMs;
       remember(this.#refused, key, { until, why: why === 'refuse' ? 'refused' : why });
       throw this.#no(spec, why === 'refuse' ? 'refused' : why);
     }
@@ -153,7 +156,7 @@ export class Consent {
     request: IncomingRequest,
     signal: AbortSignal,
   ): Promise<Answer | 'timed-out' | 'withdrawn' | 'receiving-off'> {
-    const { changed, answerMs = ANSWER_MS } = this.#options;
+    const { changed, answerMs } = this.#options;
     const { handoffId, spec, from, standby } = request;
     const settled = Promise.withResolvers<Parameters<Pending['settle']>[0]>();
     const since = new Date();

@@ -26,7 +26,8 @@ export interface ReceivingOptions {
   readonly changed: () => void;
   /** Guests of the place may not come any more: those that stand by here have to go; `all`: also those on their way back. */
   readonly closed: (place: string, all: boolean) => void;
-  readonly answerMs?: number;
+  /** How long a person is asked, ms. */
+  readonly answerMs: number;
 }
 
 export class Receiving {

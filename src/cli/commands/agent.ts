@@ -7,6 +7,8 @@ import { parseCount, parseMemory, parseSize } from '../units.ts';
 
 /** Where a site listens when nothing else is said. */
 const DEFAULT_LISTEN = '0.0.0.0:7420';
+/** How long a person is asked, s; the place that asks waits for a minute. */
+const MAX_ANSWER_S = 45;
 
 export interface AgentFlags {
   readonly profile: 'device' | 'site';
@@ -22,6 +24,7 @@ export interface AgentFlags {
   readonly peerGuests?: string;
   readonly peerMemory?: string;
   readonly peerDisk?: string;
+  readonly answerWithin?: string;
   readonly logLevel: AgentOptions['logLevel'];
   readonly accelerator?: AgentOptions['accelerator'];
   readonly linkTrace?: string;
@@ -66,6 +69,7 @@ export function agentOptions(flags: AgentFlags, env: NodeJS.ProcessEnv): AgentOp
       memoryMiB: flags.peerMemory === undefined ? undefined : parseMemory(flags.peerMemory),
       diskBytes: flags.peerDisk === undefined ? undefined : parseSize(flags.peerDisk),
     },
+    answerMs: parseAnswerTime(flags.answerWithin ?? String(MAX_ANSWER_S)),
     logLevel: flags.logLevel,
     accelerator: flags.accelerator,
     linkTrace:
@@ -77,6 +81,16 @@ export function agentOptions(flags: AgentFlags, env: NodeJS.ProcessEnv): AgentOp
             held: flags.linkTraceHeld ?? false,
           },
   };
+}
+
+function parseAnswerTime(text: string): number {
+  const seconds = Number(text);
+  if (/^\d{1,2}$/.test(text) && seconds >= 1 && seconds <= MAX_ANSWER_S) return seconds * 1000;
+  throw usageError(
+    'answer-time-malformed',
+    `${JSON.stringify(text)} for --answer-within is not a time to answer in`,
+    `Give seconds from 1 to ${MAX_ANSWER_S}`,
+  );
 }
 
 function parseSpeed(text: string): number {

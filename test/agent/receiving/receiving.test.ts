@@ -2,7 +2,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { JournalRecord } from '../../../src/agent/ownership.ts';
 import {
-  ANSWER_MS,
   MAX_QUESTIONS_OF_ONE,
   QUIET_MS,
   QUIET_STANDBY_MS,
@@ -14,6 +13,7 @@ import { openDatabase } from '../../../src/agent/state/database.ts';
 import { RightsStore } from '../../../src/agent/state/rights-store.ts';
 import { tinySpec } from '../../lab/tiny-guest.ts';
 
+const ANSWER_MS = 45_000;
 const HERE = '0'.repeat(64);
 const ANN = 'a'.repeat(64);
 const BOB = 'b'.repeat(64);
@@ -42,6 +42,7 @@ function place(profile: 'device' | 'site' = 'device', records: JournalRecord[] =
       records: () => records,
       changed: () => undefined,
       closed: (id, all) => closed.push([id, all]),
+      answerMs: ANSWER_MS,
     });
   return { receiving: make(), again: make, closed };
 }
@@ -147,6 +148,15 @@ describe('a question', () => {
     expect(receiving.incoming()).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(1);
     expect(await came).toBe('incoming-timed-out');
+    expect(receiving.incoming()).toEqual([]);
+    // Somebody may be there now; but what tries by itself does not ask every minute.
+    const again = codeOf(receiving.admit(request(ANN, { standby: true }), never));
+    expect(receiving.incoming()).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(ANSWER_MS);
+    expect(await again).toBe('incoming-timed-out');
+    expect(await codeOf(receiving.admit(request(ANN, { standby: true }), never))).toBe(
+      'incoming-timed-out',
+    );
     expect(receiving.incoming()).toEqual([]);
   });
 

@@ -1,0 +1,96 @@
+/** Two real agents in one network pair by comparing codes; a guest comes with consent, and not without. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { IncomingView } from '../../src/api/index.ts';
+import type { SojournError } from '../../src/common/index.ts';
+import type { AgentPlace } from './agent-place.ts';
+import { within } from './agent-place.ts';
+import { ANCHOR, connected, LocalNetwork, PairingPage, pairNearby } from './local-network.ts';
+
+const DEADLINE_MS = 20_000;
+let network: LocalNetwork;
+let desk: AgentPlace;
+let tablet: AgentPlace;
+beforeAll(async () => {
+  network = await LocalNetwork.create([
+    { name: 'desk', side: 'site', flags: ['--listen', '0.0.0.0:7420', ...ANCHOR] },
+    { name: 'tablet', side: 'device', flags: ['--answer-within', '1'] },
+  ]);
+  [desk, tablet] = network.places as [AgentPlace, AgentPlace];
+});
+afterAll(() => network?.close());
+
+const handOff = (from: AgentPlace, to: AgentPlace) =>
+  from.api.call('handoff.start', { guest: 'wanderer', to: to.name }).then(
+    () => 'handed over',
+    (error: SojournError) => error.code,
+  );
+
+/** Resolves with the question that a person at the tablet sees. */
+async function asked(): Promise<IncomingView> {
+  const found = Promise.withResolvers<IncomingView>();
+  const stop = new AbortController();
+  tablet.watch(({ incoming = [] }) => {
+    if (incoming[0] !== undefined) found.resolve(incoming[0]);
+  }, stop.signal);
+  try {
+    return await within(found.promise, DEADLINE_MS, 'a question');
+  } finally {
+    stop.abort();
+  }
+}
+
+test('they find one another, and part when the codes are said to differ', async () => {
+  const [here, there] = [new PairingPage(desk), new PairingPage(tablet)];
+  await here.sees(({ devices }) => devices.find(({ name }) => name === 'tablet'));
+  await tablet.api.call('nearby.pair', { device: 'desk' });
+  const [mine, theirs] = await Promise.all([here.comparing(), there.comparing()]);
+  expect(mine.code).toBe(theirs.code);
+  await here.answer('different');
+  await there.sees(({ attempt }) => attempt?.state.kind === 'failed');
+  await Promise.all([here.close(), there.close()]);
+  const known = await Promise.all([desk, tablet].map((place) => place.api.call('place.list', {})));
+  expect(known.map(({ length }) => length)).toEqual([1, 1]);
+});
+
+test('they pair when both people confirm, and connect', async () => {
+  await pairNearby(desk, tablet);
+  await Promise.all([connected(desk, 'tablet'), connected(tablet, 'desk')]);
+});
+
+test('a guest that nobody lets in in time stays, and leaves nothing behind', async () => {
+  await desk.api.call('guest.create', { name: 'wanderer', image: 'tiny' });
+  await desk.api.call('guest.start', { guest: 'wanderer' });
+  const outcome = handOff(desk, tablet);
+  expect(await asked()).toMatchObject({
+    guest: { name: 'wanderer' },
+    from: { name: 'desk' },
+    memoryMiB: 128,
+  });
+  expect(await outcome).toBe('incoming-timed-out');
+  expect((await desk.guest('wanderer'))?.state.kind).toBe('running');
+  expect(await tablet.api.call('guest.list', {})).toEqual([]);
+  expect(tablet.guestPids()).toEqual([]);
+});
+
+test('a guest that is let in comes, and returns without a question', async () => {
+  const outcome = handOff(desk, tablet);
+  const { id } = await asked();
+  await tablet.api.call('incoming.answer', { incoming: id, answer: 'once' });
+  expect(await outcome).toBe('handed over');
+  expect((await tablet.guest('wanderer'))?.state.kind).toBe('running');
+  expect(await handOff(desk, desk)).toBe('handed over');
+  expect((await desk.guest('wanderer'))?.state.kind).toBe('running');
+});
+
+test('a place that is forgotten is cut off at once, and what stood by is gone', async () => {
+  const armed = desk.api.call('standby.arm', { guest: 'wanderer', at: 'tablet', wait: true });
+  const { id } = await asked();
+  await tablet.api.call('incoming.answer', { incoming: id, answer: 'always' });
+  await armed;
+  expect(tablet.guestPids('incoming')).toHaveLength(1);
+  await tablet.api.call('place.forget', { place: 'desk' });
+  await connected(desk, 'tablet', false);
+  await expect.poll(() => tablet.guestPids(), { timeout: DEADLINE_MS }).toEqual([]);
+  expect((await desk.guest('wanderer'))?.state.kind).toBe('running');
+  expect((await tablet.api.call('receiving.show', {})).places).toEqual([]);
+});
