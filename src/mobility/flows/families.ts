@@ -2,13 +2,14 @@
 
 import { ETH_TYPE, type FieldValue, type Match } from '../../openflow/index.ts';
 import { cidrToBigInt, ipToBigInt, macToBigInt, prefix } from '../../switch/index.ts';
-import type { Mapping } from './network.ts';
+import type { Attachment, Mapping } from './network.ts';
 
 export type Family = (typeof FAMILIES)[number];
 
 export const FAMILIES = [
   {
     version: 4,
+    index: 0,
     eth: { eth_type: BigInt(ETH_TYPE.ipv4) },
     source: 'ipv4_src',
     destination: 'ipv4_dst',
@@ -17,6 +18,7 @@ export const FAMILIES = [
   },
   {
     version: 6,
+    index: 1,
     eth: { eth_type: BigInt(ETH_TYPE.ipv6) },
     source: 'ipv6_src',
     destination: 'ipv6_dst',
@@ -31,8 +33,20 @@ export interface HomeAddress {
   readonly address: bigint | undefined;
 }
 
-export function home(mapping: Mapping, { hoa }: Family): HomeAddress | undefined {
-  const text = mapping[hoa];
+/** Mappings and what is in them are never changed, only replaced: each address is read once. */
+const homes = new WeakMap<Mapping, (HomeAddress | undefined)[]>();
+const mobiles = new WeakMap<Attachment, (bigint | undefined)[]>();
+
+export function home(mapping: Mapping, { index }: Family): HomeAddress | undefined {
+  let known = homes.get(mapping);
+  if (known === undefined) {
+    known = FAMILIES.map(({ hoa }) => readHome(mapping[hoa]));
+    homes.set(mapping, known);
+  }
+  return known[index];
+}
+
+function readHome(text: string | undefined): HomeAddress | undefined {
   if (text === undefined) return undefined;
   if (!text.includes('/')) {
     const address = ipToBigInt(text);
@@ -43,9 +57,18 @@ export function home(mapping: Mapping, { hoa }: Family): HomeAddress | undefined
 }
 
 /** The mobile address of a guest at a place. */
-export function mobile(mapping: Mapping, place: string, { moa }: Family): bigint | undefined {
-  const text = mapping.places[place]?.[moa];
-  return text === undefined ? undefined : ipToBigInt(text);
+export function mobile(mapping: Mapping, place: string, { index }: Family): bigint | undefined {
+  const attachment = mapping.places[place];
+  if (attachment === undefined) return undefined;
+  let known = mobiles.get(attachment);
+  if (known === undefined) {
+    known = FAMILIES.map(({ moa }) => {
+      const text = attachment[moa];
+      return text === undefined ? undefined : ipToBigInt(text);
+    });
+    mobiles.set(attachment, known);
+  }
+  return known[index];
 }
 
 /** One match for each prefix. */
