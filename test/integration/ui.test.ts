@@ -2,6 +2,7 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { formatFingerprint } from '../../src/ui/model/format.ts';
+import { TinyConsole } from '../lab/tiny-guest.ts';
 import { goTo, launchBrowser, openWindow, seen, wasHacked } from '../ui/browser.ts';
 import { HOSTILE } from '../ui/fake-world.ts';
 import { expectAccessible, expectFits } from '../ui/page-checks.ts';
@@ -9,6 +10,9 @@ import { ErrorsLab, type LabAgent } from './errors-lab.ts';
 
 /** Of what a guest or a handoff takes; a step that takes longer has failed, ms. */
 const PATIENCE = 60_000;
+
+/** Typed while the guest moves. */
+const TYPED = '0123456789'.repeat(6);
 
 let lab: ErrorsLab;
 let device: LabAgent;
@@ -113,15 +117,49 @@ test('an image is imported, and a guest is made, started and kept ready', async 
   await expectAccessible(laptop, 'dashboard');
 });
 
+let screen: Page;
+const picture = () => screen.locator('.screen-pane.shown canvas');
+/** Of the picture's points, as far as a change of it shows. */
+const look = () => screen.evaluate("document.querySelector('.shown canvas').toDataURL()");
+
+test('its screen shows what it shows, and what is typed there reaches it', async () => {
+  const shell = await device.shell('desk');
+  await shell.run('(cat /dev/tty1 > /tmp/typed &)');
+  const { url } = await device.ok<{ url: string }>('guest', 'screen', 'desk', '--no-open');
+  const opened = await openWindow(browser, url);
+  screen = opened.page;
+  screen.setDefaultTimeout(PATIENCE);
+  complaints.push(opened.complaints);
+  await screen.getByText('Runs at laptop').waitFor();
+  const before = await look();
+  await shell.run('echo hello > /dev/tty1');
+  await expect.poll(look, { timeout: PATIENCE }).not.toBe(before);
+  await picture().click();
+  await screen.keyboard.type('one\n');
+  await expect.poll(() => shell.run('cat /tmp/typed'), { timeout: PATIENCE }).toBe('one');
+  await expectAccessible(screen, 'screen');
+  shell.close();
+});
+
 test('it is handed off with one click, and what it took is told', async () => {
   const move = desk(laptop).getByRole('button', { name: `Hand off to ${HOSTILE}` });
+  const typing = screen.keyboard.type(`${TYPED}\n`, { delay: 20 });
   await move.click();
+  await typing;
   await glance(laptop)
     .filter({ hasText: `Runs on ${HOSTILE}` })
     .waitFor();
   await goTo(cloud, '#/');
   await glance(cloud).filter({ hasText: 'Runs here' }).waitFor();
   expect((await site.guest('desk')).state.kind).toBe('running');
+  // Not a click, and not a key too many or too few.
+  await screen.getByText(`Runs at ${HOSTILE}`).waitFor();
+  await screen.keyboard.type('three\n');
+  const { socketPath } = await site.call('guest.console', { guest: 'desk' });
+  const shell = await TinyConsole.connect(socketPath);
+  const typed = () => shell.run('cat /tmp/typed');
+  await expect.poll(typed, { timeout: PATIENCE }).toBe(`one\n${TYPED}\nthree`);
+  shell.close();
   await goTo(laptop, '#/handoffs');
   const told = laptop.locator('main article', { hasText: 'desk' });
   await told.filter({ hasText: /Pause of the guest\s*[\d.]+ m?s/ }).waitFor();

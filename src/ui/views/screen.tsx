@@ -1,5 +1,5 @@
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
-import type { GuestView, Status } from '../../api/schema.ts';
+import type { GuestView, PlaceRef, Status } from '../../api/schema.ts';
 import type { ScreenState } from '../model/screen-state.ts';
 import { Button, Dialog, Empty, Failure, Loading } from '../parts/basics.tsx';
 import { CopyButton } from '../parts/copy-button.tsx';
@@ -28,6 +28,9 @@ export function Screens({
         </a>
       </Empty>
     );
+  // A place may call itself otherwise than this one calls it.
+  const nameOf = ({ id, name }: PlaceRef) =>
+    status.places.find((place) => place.id === id)?.name ?? name;
   const shown = known.map(({ id }) => id);
   const others = status.guests.filter(
     ({ id, display, state }) =>
@@ -41,6 +44,7 @@ export function Screens({
           <GuestScreen
             key={guest.id}
             guest={guest}
+            nameOf={nameOf}
             others={shown.filter((id) => id !== guest.id)}
           />
         ))}
@@ -60,9 +64,11 @@ export function Screens({
 
 function GuestScreen({
   guest,
+  nameOf,
   others,
 }: {
   readonly guest: GuestView;
+  readonly nameOf: (place: PlaceRef) => string;
   readonly others: readonly string[];
 }) {
   const app = useApp();
@@ -126,7 +132,7 @@ function GuestScreen({
           {guest.name}
         </h2>
         <p class={`screen-state ${state.kind}`} role="status">
-          {stateText(state, input, texts)}
+          {stateText(state, input, { texts, nameOf })}
         </p>
         <fieldset class="row actions">
           <legend class="visually-hidden">{texts.tools(guest.name)}</legend>
@@ -221,7 +227,13 @@ function SendText({
 function stateText(
   state: ScreenState,
   { waiting, refused }: { readonly waiting: number; readonly refused: number },
-  texts: ReturnType<typeof useMessages>['screen'],
+  {
+    texts,
+    nameOf,
+  }: {
+    readonly texts: ReturnType<typeof useMessages>['screen'];
+    readonly nameOf: (place: PlaceRef) => string;
+  },
 ): string {
   const input = refused > 0 ? ` ${texts.refused}` : waiting > 0 ? ` ${texts.waiting(waiting)}` : '';
   switch (state.kind) {
@@ -230,10 +242,10 @@ function stateText(
     case 'failed':
       return texts.failed;
     case 'live':
-      return texts.live(state.place.name);
+      return texts.live(nameOf(state.place));
     case 'moving':
-      return texts.moving(state.place.name) + input;
+      return texts.moving(nameOf(state.place)) + input;
     case 'following':
-      return (state.to === null ? texts.searching : texts.following(state.to.name)) + input;
+      return (state.to === null ? texts.searching : texts.following(nameOf(state.to))) + input;
   }
 }
