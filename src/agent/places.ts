@@ -123,11 +123,12 @@ export class Places extends EventEmitter<PlacesEvents> {
   pin(device: PairedPlace, listens: Listens): PlaceRef {
     const { peers, log } = this.#options;
     const known = peers.find(device.id);
+    const dialled = this.#dials(device.profile) ? listens : null;
     const peer = peers.put({
       id: device.id,
       name: known?.name ?? device.name,
       profile: device.profile,
-      endpoints: listens === null ? (known?.endpoints ?? []) : endpointsOf(listens),
+      endpoints: dialled === null ? (known?.endpoints ?? []) : endpointsOf(dialled),
       tunnelPort: known?.tunnelPort ?? null,
       pairedAt: new Date().toISOString(),
       lastSeenAt: known?.lastSeenAt ?? null,
@@ -143,7 +144,7 @@ export class Places extends EventEmitter<PlacesEvents> {
   reachableAt(id: string, listens: Listens): void {
     const { peers } = this.#options;
     const peer = peers.find(id);
-    if (peer?.profile !== 'device') return;
+    if (peer?.profile !== 'device' || !this.#dials('device')) return;
     const endpoints = listens === null ? [] : endpointsOf(listens);
     if (isDeepStrictEqual(endpoints, peer.endpoints)) return;
     const changed = peers.put({ ...peer, endpoints });
@@ -173,6 +174,11 @@ export class Places extends EventEmitter<PlacesEvents> {
 
   all(): Peer[] {
     return this.#options.peers.list();
+  }
+
+  /** A device finds its sites; no site looks for devices. */
+  #dials(profile: 'device' | 'site'): boolean {
+    return profile === 'site' || this.#options.profile === 'device';
   }
 
   get #devices(): Peer[] {

@@ -16,6 +16,9 @@ beforeAll(async () => {
     { name: 'tablet', side: 'device', flags: ['--answer-within', '1'] },
   ]);
   [desk, tablet] = network.places as [AgentPlace, AgentPlace];
+  // It boots while the two pair.
+  await desk.api.call('guest.create', { name: 'wanderer', image: 'tiny' });
+  await desk.api.call('guest.start', { guest: 'wanderer' });
 });
 afterAll(() => network?.close());
 
@@ -58,8 +61,6 @@ test('they pair when both people confirm, and connect', async () => {
 });
 
 test('a guest that nobody lets in in time stays, and leaves nothing behind', async () => {
-  await desk.api.call('guest.create', { name: 'wanderer', image: 'tiny' });
-  await desk.api.call('guest.start', { guest: 'wanderer' });
   const outcome = handOff(desk, tablet);
   expect(await asked()).toMatchObject({
     guest: { name: 'wanderer' },
