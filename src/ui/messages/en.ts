@@ -1,4 +1,5 @@
 /** English: also says which messages there are, and what goes into each. */
+import { receivingEn } from './receiving-en.ts';
 
 const many = (count: number, one: string, more: string) => `${count} ${count === 1 ? one : more}`;
 
@@ -83,7 +84,11 @@ export const en = {
       message: 'This file is neither a picture nor an invite',
       remedy: 'Choose the file or the picture that the site gave you',
     },
+    ...receivingEn.failures,
   },
+  nearby: receivingEn.nearby,
+  receiving: receivingEn.receiving,
+  incoming: receivingEn.incoming,
   tones: {
     safe: 'safe',
     busy: 'under way',
@@ -338,7 +343,8 @@ export const en = {
     paired: 'Paired',
     rights: 'Rights',
     rightsSite: 'Guests may go there and come back. Its owner can read their memory and disk.',
-    rightsDevice: 'May hand guests to this place and take them back.',
+    rightsDevice:
+      'Guests may go there and come back. Whoever uses it can read their memory and disk.',
     rightsSelf: 'All: it is this place.',
     forget: 'End the pairing',
     forgetLabel: (place: string) => `End the pairing with ${place}`,

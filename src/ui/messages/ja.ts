@@ -1,4 +1,5 @@
 import type { Messages } from './en.ts';
+import { receivingJa } from './receiving-ja.ts';
 
 export const ja: Messages = {
   languageName: '日本語',
@@ -81,7 +82,11 @@ export const ja: Messages = {
       message: 'このファイルは画像でも招待でもありません',
       remedy: 'サイトから受け取ったファイルか画像を選んでください',
     },
+    ...receivingJa.failures,
   },
+  nearby: receivingJa.nearby,
+  receiving: receivingJa.receiving,
+  incoming: receivingJa.incoming,
   tones: {
     safe: '安全',
     busy: '処理中',
@@ -334,7 +339,7 @@ export const ja: Messages = {
     paired: 'ペアリング',
     rights: '権限',
     rightsSite: 'ゲストはそこへ行き、戻れます。所有者はゲストのメモリーとディスクを読めます。',
-    rightsDevice: 'ゲストをこの場所へ渡し、また引き取れます。',
+    rightsDevice: 'ゲストはそこへ行き、戻れます。使う人はゲストのメモリーとディスクを読めます。',
     rightsSelf: 'すべて（この場所自身）',
     forget: 'ペアリング解除',
     forgetLabel: (place) => `ペアリング解除: ${place}`,

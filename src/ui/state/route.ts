@@ -14,6 +14,8 @@ export type ViewName = (typeof views)[number];
 
 export type Route =
   | { readonly view: ViewName }
+  /** Pairing with a device in the same network. */
+  | { readonly view: 'nearby' }
   /** By id or name. */
   | { readonly view: 'guest'; readonly guest: string }
   /** The screens of guests, by id, beside each other. */
@@ -29,6 +31,7 @@ export function routeOf(hash: string): Route {
   if (name === 'guest' && rest[0]) return { view: 'guest', guest: decoded(rest[0]) };
   if (name === 'screen' && rest[0])
     return { view: 'screen', guests: rest.filter(Boolean).slice(0, MAX_SCREENS).map(decoded) };
+  if (name === 'places' && rest[0] === 'nearby') return { view: 'nearby' };
   if (name === 'places' && rest[0] === 'pair' && rest[1])
     return { view: 'pair', invite: decoded(rest[1]) };
   return { view: views.find((view) => view === name) ?? 'dashboard' };
@@ -42,6 +45,8 @@ export function hrefOf(route: Route): string {
       return `#/screen/${route.guests.map(encodeURIComponent).join('/')}`;
     case 'pair':
       return `#/places/pair/${encodeURIComponent(route.invite)}`;
+    case 'nearby':
+      return '#/places/nearby';
     case 'dashboard':
       return '#/';
     default:

@@ -9,6 +9,7 @@ import { hrefOf, type Route, type ViewName } from '../state/route.ts';
 import { Dashboard } from './dashboard.tsx';
 import { Guest } from './guest.tsx';
 import { Handoffs } from './handoffs.tsx';
+import { Incoming } from './incoming.tsx';
 import { Link } from './link.tsx';
 import { Places } from './places.tsx';
 import { Problems } from './problems.tsx';
@@ -32,6 +33,7 @@ const parents: Partial<Record<Route['view'], ViewName>> = {
   guest: 'dashboard',
   screen: 'dashboard',
   pair: 'places',
+  nearby: 'places',
 };
 
 /** The frame around every view: where one is, where one can go, and whether the agent answers. */
@@ -93,7 +95,10 @@ export function Frame() {
         {status === null ? (
           kind === 'connecting' && <Loading text={texts.connecting} />
         ) : (
-          <View route={route} status={status} />
+          <>
+            <Incoming status={status} />
+            <View route={route} status={status} />
+          </>
         )}
       </main>
       <p class="visually-hidden" aria-live="polite">
@@ -115,6 +120,8 @@ function View({ route, status }: { readonly route: Route; readonly status: Statu
       return <Handoffs />;
     case 'places':
       return <Places status={status} />;
+    case 'nearby':
+      return <Places key="nearby" status={status} nearby />;
     case 'pair':
       return <Places key={route.invite} status={status} invite={route.invite} />;
     case 'link':
@@ -154,7 +161,7 @@ function LostConnection({ isStale }: { readonly isStale: boolean }) {
 }
 
 function titleOf(route: Route, status: Status | null, nav: Messages['nav']): string {
-  if (route.view === 'pair') return nav.places;
+  if (route.view === 'pair' || route.view === 'nearby') return nav.places;
   if (route.view !== 'guest' && route.view !== 'screen') return nav[route.view];
   const guest = route.view === 'guest' ? route.guest : route.guests[0];
   return (
