@@ -7,6 +7,7 @@ import type { Action, ReceiveMode, Setting } from './tray/index.ts';
 export interface ActionParts {
   readonly link: AgentLink;
   readonly open: (route: Route) => void;
+  readonly openScreen: (guest: string) => void;
   readonly quit: () => void;
   /** Undefined where the agent does not offer it. */
   readonly receive?: (device: string, mode: ReceiveMode) => Promise<void>;
@@ -34,6 +35,9 @@ export async function perform(action: Action, parts: ActionParts): Promise<void>
       return;
     case 'stop':
       await link.client.call('guest.stop', { guest: action.guest });
+      return;
+    case 'open-screen':
+      parts.openScreen(action.guest);
       return;
     case 'open':
       parts.open(action.route);

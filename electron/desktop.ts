@@ -1,10 +1,11 @@
 /** The composition root: joins the agent's state to tray, window, notifications and host. */
 import { app, BrowserWindow, dialog, nativeTheme, type WebContents } from 'electron';
-import { programVersion, stateDirectory } from '../src/api/index.ts';
+import { programVersion, screenSocketPath, stateDirectory } from '../src/api/index.ts';
 import { asSojournError, SojournError, toWireError } from '../src/common/index.ts';
 import type { Route } from '../src/ui/index.ts';
 import { perform } from './actions.ts';
 import { AgentLink } from './agent/index.ts';
+import { arrivals, noAbsent } from './arrivals.ts';
 import { Bridge, type ShellMessage } from './ipc/index.ts';
 import { setStartAtLogin, startsAtLogin } from './login-item.ts';
 import { decide, noMemory, showNotification } from './notifications/index.ts';
@@ -29,6 +30,7 @@ import {
   MainWindow,
   PAGE_ORIGIN,
   pageSession,
+  ScreenWindows,
   servePage,
   showWindowMenu,
 } from './window/index.ts';
@@ -53,12 +55,14 @@ export class Desktop {
   readonly #settings: SettingsFile;
   readonly #link: AgentLink;
   readonly #window: MainWindow;
+  readonly #screens: ScreenWindows;
   readonly #host: Host;
   readonly #updates = new Updates();
   #panel: Panel | undefined;
   #tray: TrayIcon | undefined;
   #startAtLogin: boolean;
   #memory = noMemory;
+  #absent = noAbsent;
   #estimates = new Map<string, ShownEstimate>();
   /** What the window's menu was made of. */
   #windowMenu = '';
@@ -82,12 +86,17 @@ export class Desktop {
       staysAfterClose: () => this.#panel?.there === true || process.platform === 'darwin',
       changed: () => this.#refresh(),
     });
+    this.#screens = new ScreenWindows({
+      preload: this.#paths.preload,
+      icon: this.#paths.windowIcon,
+    });
     this.#host = new Host({
       tell: (conditions) => this.#link.client.call('agent.conditions', conditions),
       log: (problem) => console.warn(`the agent was not told of the host: ${problem}`),
     });
     new Bridge({
       origin: PAGE_ORIGIN,
+      screenSocket: screenSocketPath(stateDirectory()),
       connect: () => this.#link.connect(),
       shell: (message, sender) => this.#shell(message, sender),
       refused: options.refused,
@@ -174,6 +183,12 @@ export class Desktop {
       this.#memory = told.memory;
       for (const message of told.show) showNotification(message, (route) => this.open(route));
     }
+    if (status !== undefined) {
+      const { arrived, absent } = arrivals(this.#absent, status);
+      this.#absent = absent;
+      if (this.#settings.current.screenOnArrival)
+        for (const guest of arrived) this.#screens.open(guest, { inFront: false });
+    }
     if (state.kind === 'foreign') void this.#askToReplace(state.greeting.version);
     this.#refresh();
   }
@@ -185,6 +200,7 @@ export class Desktop {
       language: this.#language,
       startAtLogin: this.#startAtLogin,
       notifications: this.#settings.current.notifications,
+      screenOnArrival: this.#settings.current.screenOnArrival,
       automaticUpdates: updatesAreOffered() ? this.#settings.current.automaticUpdates : undefined,
       estimates: new Map([...this.#estimates].map(([id, { ms }]) => [id, ms])),
       receiving: undefined,
@@ -204,6 +220,7 @@ export class Desktop {
     perform(action, {
       link: this.#link,
       open: (route) => this.open(route),
+      openScreen: (guest) => this.#screens.open(guest, { inFront: true }),
       // The panel that was clicked gets its answer first.
       quit: () => void setImmediate(() => app.quit()),
       set: (setting, to) => this.#set(setting, to),
@@ -258,6 +275,9 @@ export class Desktop {
         message: 'The window is gone',
       });
     switch (message.do) {
+      case 'open-screen':
+        this.#screens.open(message.guest, { inFront: true });
+        return null;
       case 'pick-path': {
         const { canceled, filePaths } = await dialog.showOpenDialog(window, {
           properties: ['openDirectory'],

@@ -4,6 +4,8 @@ import { readFileIfPresent, writeFileAtomically } from '../src/common/index.ts';
 
 const settings = z.object({
   notifications: z.boolean().default(true),
+  /** The screen of a guest that comes here opens by itself; off unless a person turns it on. */
+  screenOnArrival: z.boolean().default(false),
   /** Looks for new versions; off unless a person turns it on. */
   automaticUpdates: z.boolean().default(false),
 });

@@ -12,11 +12,14 @@ import {
   shellMessage,
   unsubscribeMessage,
 } from './schema.ts';
+import { ScreenBridge } from './screens.ts';
 import { isTrusted } from './sender.ts';
 
 export interface BridgeOptions {
   /** Of the page, `app://sojourn`. */
   readonly origin: string;
+  /** The agent's socket for screens. */
+  readonly screenSocket: string;
   /** Opens a connection to the agent. */
   readonly connect: () => Promise<ApiClient>;
   /** Does what only a desktop can, for this window. */
@@ -44,6 +47,11 @@ export class Bridge {
     );
     ipcMain.on(SUBSCRIBE, (event, message) => {
       if (this.#isTrusted(event)) void this.#subscribe(event.sender, message);
+    });
+    new ScreenBridge({
+      socketPath: options.screenSocket,
+      isTrusted: (event) => this.#isTrusted(event),
+      refused: options.refused,
     });
     ipcMain.on(UNSUBSCRIBE, (event, message) => {
       if (!this.#isTrusted(event)) return;

@@ -17,7 +17,22 @@ export const subscribeMessage = z.strictObject({ id: streamId, method, params: z
 export const unsubscribeMessage = z.strictObject({ id: streamId });
 export const shellMessage = z.discriminatedUnion('do', [
   z.strictObject({ do: z.literal('pick-path') }),
+  z.strictObject({ do: z.literal('open-screen'), guest: z.uuid() }),
 ]);
+
+/** Input of one message, bytes. */
+const MAX_INPUT = 1 << 20;
+/** Screens open at the same time in one window. */
+export const MAX_SCREENS = 8;
+
+export const screenOpenMessage = z.strictObject({ id: streamId, guest: z.uuid() });
+export const screenInputMessage = z.strictObject({
+  id: streamId,
+  bytes: z.instanceof(Uint8Array).refine(({ length }) => length <= MAX_INPUT),
+});
+/** Of pictures, since it was said last, bytes. */
+export const screenTakenMessage = z.strictObject({ id: streamId, bytes: z.int().nonnegative() });
+export const screenCloseMessage = z.strictObject({ id: streamId });
 
 export type ShellMessage = z.infer<typeof shellMessage>;
 /** How an answer crosses, because an `Error` that is thrown over IPC loses its fields. */

@@ -21,6 +21,7 @@ export interface TrayInput {
   /** Undefined where this system has no such thing. */
   readonly startAtLogin: boolean | undefined;
   readonly notifications: boolean;
+  readonly screenOnArrival: boolean;
   /** Undefined where nobody offers updates. */
   readonly automaticUpdates: boolean | undefined;
   readonly estimates: ReadonlyMap<string, number>;
@@ -173,7 +174,12 @@ function receiveItems({ receiving, language }: TrayInput): Item[] {
 
 function settingsItem(input: TrayInput): Item {
   const { general } = wordsOf(input.language);
-  const settings: readonly Setting[] = ['startAtLogin', 'notifications', 'automaticUpdates'];
+  const settings: readonly Setting[] = [
+    'startAtLogin',
+    'notifications',
+    'screenOnArrival',
+    'automaticUpdates',
+  ];
   const items = settings.flatMap((setting): Item[] => {
     const chosen = input[setting];
     if (chosen === undefined) return [];

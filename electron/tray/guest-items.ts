@@ -95,6 +95,16 @@ export function itemsOf(guest: GuestView, context: GuestContext): Item[] {
     label: guestActions.open,
     action: { do: 'open', route: { view: 'guest', guest: id } },
   };
+  const screen: Item[] =
+    guest.display === 'none'
+      ? []
+      : [
+          {
+            kind: 'action',
+            label: guestActions.screen,
+            action: { do: 'open-screen', guest: id },
+          },
+        ];
   const simple = (what: 'start' | 'stop'): Item => ({
     kind: 'action',
     label: guestActions[what],
@@ -102,18 +112,18 @@ export function itemsOf(guest: GuestView, context: GuestContext): Item[] {
   });
   switch (state.kind) {
     case 'running':
-      return [...leaving(guest, context), open, simple('stop')];
+      return [...leaving(guest, context), ...screen, open, simple('stop')];
     case 'paused':
       return [open, simple('stop')];
     case 'stopped':
     case 'crashed':
       return [simple('start'), open];
     case 'elsewhere':
-      return [bringBack(guest, state.place.id, context), open];
+      return [bringBack(guest, state.place.id, context), ...screen, open];
     case 'moving-out':
     case 'moving-in': {
       const action = { do: 'cancel-handoff', guest: id } as const;
-      return [{ kind: 'action', label: guestActions.cancel, action }, open];
+      return [{ kind: 'action', label: guestActions.cancel, action }, ...screen, open];
     }
     case 'in-doubt':
       return [{ ...open, label: guestActions.decide }];

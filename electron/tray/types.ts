@@ -4,7 +4,7 @@ import type { Route } from '../../src/ui/index.ts';
 export type ReceiveMode = 'off' | 'ask' | 'always';
 
 /** What can be turned on and off from the menu. */
-export type Setting = 'startAtLogin' | 'notifications' | 'automaticUpdates';
+export type Setting = 'startAtLogin' | 'notifications' | 'screenOnArrival' | 'automaticUpdates';
 
 /** What a click does; carried out in `electron/actions.ts`. */
 export type Action =
@@ -12,7 +12,7 @@ export type Action =
   | { readonly do: 'cancel-handoff'; readonly guest: string }
   | { readonly do: 'arm'; readonly guest: string; readonly at: string }
   | { readonly do: 'disarm'; readonly guest: string }
-  | { readonly do: 'start' | 'stop'; readonly guest: string }
+  | { readonly do: 'start' | 'stop' | 'open-screen'; readonly guest: string }
   /** Guests leave and come back by themselves, or not. */
   | { readonly do: 'automatic'; readonly to: boolean }
   | { readonly do: 'receive'; readonly device: string; readonly mode: ReceiveMode }

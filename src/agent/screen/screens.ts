@@ -56,6 +56,8 @@ export class Screens {
     const gone = this.#gone.get(spec.id);
     if (ownership.kind === 'here' && guests.live(spec.id) !== undefined) {
       const [ours, theirs] = duplexPair();
+      // The halves of a pair do not tell each other.
+      ours.once('close', () => theirs.destroy());
       await this.#view(spec, theirs);
       return ours;
     }

@@ -61,6 +61,8 @@ function send(web: WebSocket, frame: ScreenFrame, taken: () => void): void {
 
 function refuse(web: WebSocket, cause: unknown): void {
   const error = toWireError(asSojournError(cause));
+  // The browser's part of the closing has to be read.
+  web.resume();
   web.send(JSON.stringify({ kind: 'over', bytes: 0, to: null, error }), { binary: false }, () =>
     web.close(CLOSE_NORMAL),
   );

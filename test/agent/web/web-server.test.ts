@@ -263,6 +263,43 @@ describe('WebSocket', () => {
   });
 });
 
+describe('the screen of a guest', () => {
+  async function opened(path: string, origins = origin()) {
+    const { cookie, key } = await enter();
+    const protocols = ['sojourn.1', `sojourn-key.${key}`];
+    const headers = { Cookie: cookie, Origin: origins };
+    return new WebSocket(`ws://127.0.0.1:${port}${path}`, protocols, { headers });
+  }
+
+  test('comes as binary messages, its notes as text', async () => {
+    const socket = await opened(`/screen/${SCREEN_ID}`);
+    const [note, noteIsBinary] = await once(socket, 'message');
+    expect([JSON.parse(`${note}`).kind, noteIsBinary]).toEqual(['open', false]);
+    socket.send(Buffer.from('RFB'));
+    const [picture, pictureIsBinary] = await once(socket, 'message');
+    expect([`${picture}`, pictureIsBinary]).toEqual(['RFB', true]);
+    socket.send('text');
+    const [code] = await once(socket, 'close');
+    expect(code).toBe(1003);
+  });
+
+  test('that cannot be shown says why', async () => {
+    const socket = await opened(`/screen/${SCREEN_ID.replace('3', '4')}`);
+    const [note] = await once(socket, 'message');
+    expect(JSON.parse(`${note}`)).toMatchObject({ kind: 'over', error: { code: 'not-running' } });
+    await once(socket, 'close');
+  });
+
+  test('is for our own page and a session only', async () => {
+    const foreign = await opened(`/screen/${SCREEN_ID}`, 'http://evil.example');
+    const [error] = await once(foreign, 'error');
+    expect(error.message).toContain('403');
+    const url = `ws://127.0.0.1:${port}/screen/${SCREEN_ID}`;
+    const without = new WebSocket(url, ['sojourn.1'], { headers: { Origin: origin() } });
+    expect((await once(without, 'error'))[0].message).toContain('401');
+  });
+});
+
 test('one port for all: another one is refused', async () => {
   await expect(web.open(port)).resolves.toMatchObject({ expiresAt: expect.any(String) });
   await expect(web.open(port === 2000 ? 2001 : 2000)).rejects.toMatchObject({
