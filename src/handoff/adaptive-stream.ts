@@ -80,7 +80,7 @@ export class AdaptiveWriter extends Transform {
     this.#zstd = undefined;
     this.#current = compression;
     if (compression === 'off') return;
-    this.#zstd = zstdWriter(compression);
+    this.#zstd = zstdWriter(compression, { repetitive: true });
     this.#zstd.on('data', (bytes: Buffer) => this.#made.push(bytes));
     this.#zstd.on('error', (error) => this.destroy(error));
   }

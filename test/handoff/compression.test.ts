@@ -178,6 +178,17 @@ describe('a stream whose compression changes', () => {
     await expect(buffer(reader)).rejects.toThrow();
   });
 
+  test('what was sent megabytes ago costs next to nothing when it comes again', async () => {
+    const pages = randomBytes(4 * MIB);
+    const writer = new AdaptiveWriter();
+    const all = buffer(writer);
+    for (const _ of [1, 2])
+      for (let at = 0; at < pages.length; at += 65_536)
+        if (!writer.write(pages.subarray(at, at + 65_536))) await once(writer, 'drain');
+    writer.end();
+    expect((await all).length).toBeLessThan(1.02 * pages.length);
+  });
+
   test('off costs a few bytes and no more', async () => {
     const writer = new AdaptiveWriter();
     writer.compression = 'off';
