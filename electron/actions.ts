@@ -2,15 +2,13 @@
 
 import type { Route } from '../src/ui/index.ts';
 import type { AgentLink } from './agent/index.ts';
-import type { Action, ReceiveMode, Setting } from './tray/index.ts';
+import type { Action, Setting } from './tray/index.ts';
 
 export interface ActionParts {
   readonly link: AgentLink;
   readonly open: (route: Route) => void;
   readonly openScreen: (guest: string) => void;
   readonly quit: () => void;
-  /** Undefined where the agent does not offer it. */
-  readonly receive?: (device: string, mode: ReceiveMode) => Promise<void>;
   readonly set: (setting: Setting, to: boolean) => Promise<void>;
 }
 
@@ -46,7 +44,16 @@ export async function perform(action: Action, parts: ActionParts): Promise<void>
       await link.client.call('policy.auto', { on: action.to });
       return;
     case 'receive':
-      await parts.receive?.(action.device, action.mode);
+      await link.client.call('receiving.set', {
+        ...(action.place === undefined ? {} : { place: action.place }),
+        receive: action.mode,
+      });
+      return;
+    case 'answer':
+      await link.client.call('incoming.answer', {
+        incoming: action.incoming,
+        answer: action.answer,
+      });
       return;
     case 'set':
       await parts.set(action.setting, action.to);

@@ -181,7 +181,12 @@ export class Desktop {
       const watched = this.#window.isWatched || !this.#settings.current.notifications;
       const told = decide(this.#memory, status, Date.now(), watched, this.#words);
       this.#memory = told.memory;
-      for (const message of told.show) showNotification(message, (route) => this.open(route));
+      for (const message of told.show)
+        showNotification(
+          message,
+          (route) => this.open(route),
+          (action) => this.#perform(action),
+        );
     }
     if (status !== undefined) {
       const { arrived, absent } = arrivals(this.#absent, status);
@@ -203,7 +208,6 @@ export class Desktop {
       screenOnArrival: this.#settings.current.screenOnArrival,
       automaticUpdates: updatesAreOffered() ? this.#settings.current.automaticUpdates : undefined,
       estimates: new Map([...this.#estimates].map(([id, { ms }]) => [id, ms])),
-      receiving: undefined,
     });
   }
 

@@ -5,6 +5,7 @@
  */
 import type { GuestView, Status } from '../../src/api/index.ts';
 import { problemsOf, type Route } from '../../src/ui/index.ts';
+import type { Action } from '../tray/index.ts';
 import type { Words } from '../words/index.ts';
 
 export type Severity = 'info' | 'warning' | 'error';
@@ -16,6 +17,10 @@ export interface Message {
   readonly title: string;
   readonly body: string;
   readonly route: Route;
+  /** It runs out: it waits for nothing, and stands by itself. */
+  readonly urgent?: boolean;
+  /** What can be done at once, where the desktop shows buttons. */
+  readonly buttons?: readonly { readonly label: string; readonly action: Action }[];
 }
 
 /** What has to be known of before. */
@@ -72,6 +77,7 @@ export function decide(
   const wrong = problemMessages(status, nowMs);
   const problems = new Set(wrong.map(({ key }) => key));
   const news = [
+    ...questions(status, words),
     ...moves(memory.guests, status, words),
     ...wrong.filter(({ key }) => !memory.problems.has(key)),
   ];
@@ -85,13 +91,42 @@ export function decide(
   // What was seen in the window counts as told, and so does what waits.
   if (watched) return { memory: { ...memory, ...seen, waiting: [] }, show: [] };
   const waiting = [...memory.waiting, ...fresh].slice(-MAX_WAITING);
-  const urgent = waiting.some(({ severity }) => severity === 'error');
+  const urgent = waiting.some((message) => message.urgent || message.severity === 'error');
   const due = waiting.length > 0 && (urgent || nowMs - memory.lastMs >= SPACING_MS);
   if (!due) return { memory: { ...memory, ...seen, waiting }, show: [] };
   return {
     memory: { ...seen, lastMs: nowMs, waiting: [] },
-    show: waiting.length > MAX_SEPARATE ? [grouped(waiting, words)] : waiting,
+    show: [...waiting.filter((message) => message.urgent), ...calm(waiting, words)],
   };
+}
+
+/** What can wait comes as one, if it is much. */
+function calm(waiting: readonly Message[], words: Words): readonly Message[] {
+  const rest = waiting.filter((message) => !message.urgent);
+  return rest.length > MAX_SEPARATE ? [grouped(rest, words)] : rest;
+}
+
+/** Guests of other places that ask to come in. */
+function questions(status: Status, { incoming: words }: Words): Message[] {
+  return (status.incoming ?? []).map(({ id, guest, from, memoryMiB }) => {
+    const answer = (label: string, said: 'once' | 'always' | 'refuse') => ({
+      label,
+      action: { do: 'answer', incoming: id, answer: said } as const,
+    });
+    return {
+      key: `incoming:${id}`,
+      severity: 'warning',
+      urgent: true,
+      title: words.asks(guest.name, from.name),
+      body: words.uses(`${memoryMiB} MiB`),
+      route: { view: 'dashboard' },
+      buttons: [
+        answer(words.accept, 'once'),
+        answer(words.refuse, 'refuse'),
+        answer(words.always(from.name), 'always'),
+      ],
+    };
+  });
 }
 
 /** Where guests came and went since the last status. */

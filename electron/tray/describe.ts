@@ -5,14 +5,8 @@ import type { AgentState } from '../agent/index.ts';
 import { type Language, wordsOf } from '../words/index.ts';
 import { linkQuality } from './figures.ts';
 import { type GuestContext, itemsOf, sentenceOf } from './guest-items.ts';
-import { nameLabel } from './label.ts';
+import { nameLabel, sentenceLabel } from './label.ts';
 import type { Action, IconName, Item, ReceiveMode, Setting, TrayDescription } from './types.ts';
-
-export interface ReceivingDevice {
-  readonly id: string;
-  readonly name: string;
-  readonly mode: ReceiveMode;
-}
 
 export interface TrayInput {
   readonly agent: AgentState;
@@ -25,8 +19,6 @@ export interface TrayInput {
   /** Undefined where nobody offers updates. */
   readonly automaticUpdates: boolean | undefined;
   readonly estimates: ReadonlyMap<string, number>;
-  /** Undefined where the agent does not offer it. */
-  readonly receiving: readonly ReceivingDevice[] | undefined;
 }
 
 const MAX_TOOLTIP_LINES = 5;
@@ -45,12 +37,13 @@ export function describeTray(input: TrayInput): TrayDescription {
     icon: iconOf(agent, status, problems),
     tooltip: tooltipOf(head, sentences),
     menu: [
+      ...incomingItems(status, input),
       ...head,
       separator,
       ...problemItems(problems, input),
       ...linkItems(status, input),
       ...automaticItems(status, input),
-      ...receiveItems(input),
+      ...receiveItems(status, input),
       separator,
       open(words.general.openWindow, { do: 'open', route: { view: 'dashboard' } }),
       settingsItem(input),
@@ -152,24 +145,44 @@ function automaticItems(status: Status | undefined, { language }: TrayInput): It
   ];
 }
 
-function receiveItems({ receiving, language }: TrayInput): Item[] {
-  if (receiving === undefined || receiving.length === 0) return [];
+/** Whether guests of other places may come: from all, and from each of which something else is said. */
+function receiveItems(status: Status | undefined, { language }: TrayInput): Item[] {
+  if (status?.receiving === undefined) return [];
   const { receive } = wordsOf(language);
-  const modes: readonly ReceiveMode[] = ['off', 'ask', 'always'];
-  const items = receiving.map(
-    (device): Item => ({
-      kind: 'submenu',
-      label: nameLabel(device.name),
-      items: modes.map((mode) => ({
-        kind: 'choice',
-        label: receive[mode],
-        chosen: device.mode === mode,
-        exclusive: true,
-        action: { do: 'receive', device: device.id, mode },
-      })),
-    }),
+  const choices = (place: string | undefined, mode: ReceiveMode): Item[] =>
+    (['off', 'ask', 'always'] as const).map((one) => ({
+      kind: 'choice',
+      label: receive[one],
+      chosen: mode === one,
+      exclusive: true,
+      action: { do: 'receive', place, mode: one },
+    }));
+  const places = status.places.flatMap(({ id, name, rights }): Item[] =>
+    rights === undefined
+      ? []
+      : [{ kind: 'submenu', label: nameLabel(name), items: choices(id, rights.receive) }],
   );
+  const pair = open(receive.nearby, { do: 'open', route: { view: 'nearby' } });
+  const items = [...choices(undefined, status.receiving.receive), separator, ...places, pair];
   return [{ kind: 'submenu', label: receive.title, items }];
+}
+
+/** Guests of other places that ask to come in. */
+function incomingItems(status: Status | undefined, { language }: TrayInput): Item[] {
+  const { incoming: words } = wordsOf(language);
+  return (status?.incoming ?? []).map(({ id, guest, from }) => {
+    const answer = (label: string, said: 'once' | 'always' | 'refuse') =>
+      open(label, { do: 'answer', incoming: id, answer: said });
+    return {
+      kind: 'submenu',
+      label: sentenceLabel(words.asks(nameLabel(guest.name), nameLabel(from.name))),
+      items: [
+        answer(words.accept, 'once'),
+        answer(words.always(nameLabel(from.name)), 'always'),
+        answer(words.refuse, 'refuse'),
+      ],
+    };
+  });
 }
 
 function settingsItem(input: TrayInput): Item {
@@ -217,6 +230,7 @@ function iconOf(
 ): IconName {
   if (agent.kind === 'failed' || agent.kind === 'foreign') return 'problem';
   if (problems.some(({ severity }) => severity === 'error')) return 'problem';
+  if ((status?.incoming ?? []).length > 0) return 'receiving';
   const icons = (status?.guests ?? []).map((guest) => guestIcon(safetyOf(guest)));
   return gravity.find((icon) => icons.includes(icon)) ?? 'waiting';
 }

@@ -1,5 +1,5 @@
 /** The tray: a pure description of it, and the icon that shows one. */
-export { describeTray, type ReceivingDevice, type TrayInput } from './describe.ts';
+export { describeTray, type TrayInput } from './describe.ts';
 export { type ShownEstimate, steadyEstimate } from './figures.ts';
 export { nameLabel, sentenceLabel } from './label.ts';
 export { nativeItems } from './native.ts';

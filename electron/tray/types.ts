@@ -15,7 +15,14 @@ export type Action =
   | { readonly do: 'start' | 'stop' | 'open-screen'; readonly guest: string }
   /** Guests leave and come back by themselves, or not. */
   | { readonly do: 'automatic'; readonly to: boolean }
-  | { readonly do: 'receive'; readonly device: string; readonly mode: ReceiveMode }
+  /** Of a place by its id; undefined: of all places of which nothing else is said. */
+  | { readonly do: 'receive'; readonly place: string | undefined; readonly mode: ReceiveMode }
+  /** To a guest of another place that asks to come in. */
+  | {
+      readonly do: 'answer';
+      readonly incoming: string;
+      readonly answer: 'once' | 'always' | 'refuse';
+    }
   | { readonly do: 'open'; readonly route: Route }
   | { readonly do: 'retry-agent' | 'replace-agent' | 'quit' }
   | {

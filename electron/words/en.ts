@@ -54,6 +54,14 @@ export const en = {
     off: 'Off',
     ask: 'Ask',
     always: 'Always',
+    nearby: 'Pair with a device nearby …',
+  },
+  incoming: {
+    asks: (guest: string, place: string) => `${guest} from ${place} asks to come in`,
+    accept: 'Let it in',
+    always: (place: string) => `Always from ${place}`,
+    refuse: 'Refuse',
+    uses: (memory: string) => `It will use ${memory} of memory. Without an answer it is refused.`,
   },
   link: {
     none: 'Link: no site connected',
@@ -87,7 +95,6 @@ export const en = {
     screenOnArrival: 'Open the screen of a guest that arrives',
     automaticUpdates: 'Automatic updates',
     quit: 'Quit (guests keep running)',
-    pair: 'Pair with a place …',
   },
   foreignPrompt: {
     title: 'Another version of the agent runs',

@@ -54,6 +54,14 @@ export const ja: Words = {
     off: 'しない',
     ask: '確認する',
     always: '常に受け入れる',
+    nearby: '近くのデバイスとペアリング…',
+  },
+  incoming: {
+    asks: (guest, place) => `${place} の ${guest} が来ようとしています`,
+    accept: '受け入れる',
+    always: (place) => `${place} からは常に`,
+    refuse: '拒否',
+    uses: (memory) => `メモリーを ${memory} 使います。応答がなければ拒否されます。`,
   },
   link: {
     none: 'リンク: サイト未接続',
@@ -87,7 +95,6 @@ export const ja: Words = {
     screenOnArrival: '到着したゲストの画面を開く',
     automaticUpdates: '自動更新',
     quit: '終了 (ゲストは動作し続けます)',
-    pair: '場所とペアリング …',
   },
   foreignPrompt: {
     title: '別のバージョンのエージェントが動作しています',

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { AgentState } from '../../electron/agent/index.ts';
 import { describeTray, type TrayInput } from '../../electron/tray/describe.ts';
 import type { Action, IconName, Item } from '../../electron/tray/types.ts';
-import type { GuestView, Status } from '../../src/api/index.ts';
+import type { GuestView, RightsView, Status } from '../../src/api/index.ts';
 import * as s from './states.ts';
 
 const greeting = { sojourn: 'api', protocol: 2, version: '0.2.0', pid: 9 } as const;
@@ -19,7 +19,6 @@ function input(agent: AgentState, change: Partial<TrayInput> = {}): TrayInput {
     screenOnArrival: false,
     automaticUpdates: undefined,
     estimates: new Map([[s.GUEST, 400]]),
-    receiving: undefined,
     ...change,
   };
 }
@@ -238,18 +237,47 @@ describe('the link', () => {
 });
 
 describe('receiving', () => {
-  const receiving = [{ id: s.desk.id, name: 'desk', mode: 'ask' }] as const;
-  test('is offered per device where the agent offers it', () => {
-    const { menu } = shown([], {}, { receiving });
+  const rights: RightsView = {
+    ...{ receive: 'off', own: true, fetch: true },
+    limits: { guests: null, memoryMiB: null, diskBytes: null },
+  };
+  const receiving: Status['receiving'] = { receive: 'ask', listens: [] };
+  const places = [s.place(s.self), s.place(s.desk, { rights })];
+
+  test('is offered for all places and per place where the agent offers it', () => {
+    const { menu } = shown([], { receiving, places });
     expect(labels(menu).filter((label) => label.startsWith('Receive'))).toEqual([
-      'Receive sessions > desk > Off: no',
-      'Receive sessions > desk > Ask: yes',
+      'Receive sessions > Off: no',
+      'Receive sessions > Ask: yes',
+      'Receive sessions > Always: no',
+      'Receive sessions > desk > Off: yes',
+      'Receive sessions > desk > Ask: no',
       'Receive sessions > desk > Always: no',
+      'Receive sessions > Pair with a device nearby …',
     ]);
-    expect(actionOf(menu, 'Always')).toEqual({ do: 'receive', device: s.desk.id, mode: 'always' });
+    expect(JSON.stringify(menu)).toContain(
+      JSON.stringify({ do: 'receive', place: s.desk.id, mode: 'always' }),
+    );
   });
+
   test('is not shown where it does not', () => {
     expect(labels(shown([]).menu).some((label) => label.startsWith('Receive'))).toBe(false);
+  });
+
+  test('a question comes first, with its answers', () => {
+    const id = '22222222-2222-4222-8222-222222222222';
+    const asked = {
+      ...{ id, guest: { id: s.GUEST, name: 'wanderer' }, from: s.desk, standby: false },
+      ...{ since: s.AT, expiresAt: s.AT, memoryMiB: 512, vcpus: 1, diskBytes: 0 },
+    };
+    const tray = shown([], { receiving, incoming: [asked] });
+    expect(tray.icon).toBe('receiving');
+    expect(labels(tray.menu).slice(0, 3)).toEqual([
+      'wanderer from desk asks to come in > Let it in',
+      'wanderer from desk asks to come in > Always from desk',
+      'wanderer from desk asks to come in > Refuse',
+    ]);
+    expect(actionOf(tray.menu, 'Refuse')).toEqual({ do: 'answer', incoming: id, answer: 'refuse' });
   });
 });
 

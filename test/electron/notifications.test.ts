@@ -184,3 +184,23 @@ describe('many at once', () => {
     expect(told(steps)).toEqual([['problem 0'], [], [], []]);
   });
 });
+
+test('a question is told at once, by itself, with its answers, and once', () => {
+  const question = (id: string) => ({
+    ...{ id, guest: { id: s.GUEST, name: 'wanderer' }, from: s.desk, standby: false },
+    ...{ since: s.AT, expiresAt: s.AT, memoryMiB: 512, vcpus: 1, diskBytes: 0 },
+  });
+  const status = (incoming: ReturnType<typeof question>[]) => s.statusWith([away], { incoming });
+  // Something has just been told: everything else waits for its turn.
+  const before = decide(noMemory, s.statusWith([out]), s.NOW, false, words).memory;
+  const moved = decide(before, s.statusWith([away]), s.NOW + 1, false, words);
+  expect(moved.show).toHaveLength(1);
+  const asked = decide(moved.memory, status([question('one')]), s.NOW + 2, false, words);
+  expect(asked.show.map(({ title }) => title)).toEqual(['wanderer from desk asks to come in']);
+  expect(asked.show[0]?.buttons?.map(({ action }) => action)).toContainEqual({
+    ...{ do: 'answer', incoming: 'one', answer: 'once' },
+  });
+  const again = decide(asked.memory, status([question('one')]), s.NOW + 3, false, words);
+  expect(again.show).toEqual([]);
+  expect(decide(asked.memory, status([question('two')]), s.NOW + 4, true, words).show).toEqual([]);
+});
