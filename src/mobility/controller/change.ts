@@ -1,12 +1,14 @@
 /** Carries a change of one mapping to all gateways that it concerns, phase by phase. */
 import { SojournError } from '../../common/index.ts';
 import type { Clock } from '../../openflow/index.ts';
-import { isEmpty, PHASES, type Plan } from '../flows/index.ts';
+import { isEmpty, PHASES, type Phase, type Plan } from '../flows/index.ts';
 import type { Connected } from './connected.ts';
 import type { ChangeReport } from './events.ts';
 
-/** The others do not wait longer for a gateway that does not answer, ms. */
-const PHASE_TIMEOUT_MS = 2_000;
+/** A phase begins without gateways that have not answered the one before for so long, ms; it is their own traffic that is at risk then. */
+const GRACE_MS = 500;
+/** A gateway that does not answer in this time is left behind, ms. */
+const ANSWER_TIMEOUT_MS = 5_000;
 
 export interface GatewayChange {
   readonly id: string;
@@ -21,56 +23,95 @@ export async function carryOut(
   clock: Clock,
 ): Promise<ChangeReport> {
   const startedAt = clock.now();
-  const done: string[] = [];
   const behind: string[] = [];
-  let active: { id: string; connected: Connected; plan: Plan }[] = [];
-  let sent = 0;
+  const works: GatewayWork[] = [];
   for (const { id, connected, plan } of changes) {
     if (isEmpty(plan)) continue;
     if (connected === undefined) behind.push(id);
-    else active.push({ id, connected, plan });
+    else works.push(new GatewayWork(id, connected, plan, clock));
   }
-  for (const { connected } of active) connected.changed();
   for (const phase of PHASES) {
-    const results = await Promise.all(
-      active.map(async (one) => {
-        const { connected, plan } = one;
-        if (connected.repairing !== undefined) {
-          // The repair makes this change, too.
-          const ok = await answered(connected, connected.repairing, clock);
-          return { one, result: ok ? 'done' : 'behind' } as const;
-        }
-        if (plan[phase].length === 0) return { one, result: 'go-on' } as const;
-        sent += plan[phase].length;
-        const ok = await answered(connected, connected.link.apply(plan[phase]), clock);
-        return { one, result: ok ? 'go-on' : 'behind' } as const;
-      }),
-    );
-    active = [];
-    for (const { one, result } of results) {
-      if (result === 'go-on') active.push(one);
-      else (result === 'done' ? done : behind).push(one.id);
-    }
+    const answers = works.map((work) => work.begin(phase));
+    await within(Promise.all(answers), GRACE_MS, clock);
   }
-  done.push(...active.map(({ id }) => id));
-  return { gateways: done, behind, changes: sent, tookMs: clock.now() - startedAt };
+  await Promise.all(works.map((work) => work.end()));
+  behind.push(...works.filter(({ state }) => state === 'behind').map(({ id }) => id));
+  const gateways = works.filter(({ state }) => state !== 'behind').map(({ id }) => id);
+  const sent = works.reduce((sum, work) => sum + work.sent, 0);
+  return { gateways, behind, changes: sent, tookMs: clock.now() - startedAt };
 }
 
-/** @returns whether it was done in time. If not, the gateway is repaired later. */
-async function answered(connected: Connected, work: Promise<void>, clock: Clock): Promise<boolean> {
-  let stop = () => {};
-  const late = new Promise<false>((resolve) => {
-    stop = clock.after(PHASE_TIMEOUT_MS, () => resolve(false));
-  });
-  const ended = work.then(
+/** The phases at one gateway, each behind the one before. */
+class GatewayWork {
+  readonly id: string;
+  state: 'working' | 'repaired' | 'behind' = 'working';
+  sent = 0;
+  readonly #connected: Connected;
+  readonly #plan: Plan;
+  readonly #clock: Clock;
+  #last: Promise<void> | undefined;
+
+  constructor(id: string, connected: Connected, plan: Plan, clock: Clock) {
+    this.id = id;
+    this.#connected = connected;
+    this.#plan = plan;
+    this.#clock = clock;
+    connected.changed();
+  }
+
+  /** What is to be sent is sent at once, unless the phase before is not answered yet. */
+  begin(phase: Phase): Promise<void> {
+    const work = () => this.#phase(phase);
+    const last = this.#last === undefined ? work() : this.#last.then(work);
+    this.#last = last;
+    const forget = () => {
+      if (this.#last === last) this.#last = undefined;
+    };
+    return last.then(forget);
+  }
+
+  async end(): Promise<void> {
+    await this.#last;
+  }
+
+  async #phase(phase: Phase): Promise<void> {
+    if (this.state !== 'working') return;
+    const { repairing, link } = this.#connected;
+    const changes = this.#plan[phase];
+    // A repair under way makes this change, too.
+    if (repairing === undefined && changes.length === 0) return;
+    if (repairing === undefined) this.sent += changes.length;
+    const ok = await within(
+      succeeds(repairing ?? link.apply(changes)),
+      ANSWER_TIMEOUT_MS,
+      this.#clock,
+    );
+    if (ok && repairing !== undefined) this.state = 'repaired';
+    if (ok) return;
+    this.state = 'behind';
+    this.#connected.repairLater();
+  }
+}
+
+function succeeds(work: Promise<void>): Promise<boolean> {
+  return work.then(
     () => true,
     (error: unknown) => {
       if (!(error instanceof SojournError)) throw error;
       return false;
     },
   );
-  const ok = await Promise.race([ended, late]);
-  stop();
-  if (!ok) connected.repairLater();
-  return ok;
+}
+
+/** @returns undefined when it takes longer. */
+async function within<T>(work: Promise<T>, ms: number, clock: Clock): Promise<T | undefined> {
+  let stop = () => {};
+  const late = new Promise<undefined>((resolve) => {
+    stop = clock.after(ms, () => resolve(undefined));
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    stop();
+  }
 }

@@ -11,6 +11,7 @@ import {
 } from '../flows/index.ts';
 import type { GatewayLink } from './gateway-link.ts';
 import { Returns } from './misses.ts';
+import type { Turns } from './turns.ts';
 
 /** Waits before a gateway that refused something is looked at again, ms; the last one repeats. */
 const REPAIR_MS = [1_000, 5_000, 30_000, 60_000];
@@ -29,6 +30,8 @@ export interface ConnectedOptions {
   readonly peer: string;
   readonly link: GatewayLink;
   readonly clock: Clock;
+  /** Of the repairs of all gateways. */
+  readonly turns: Turns;
   /** What is there, before it is compared. */
   readonly found: (flows: readonly InstalledFlow[]) => void;
   readonly desired: () => DesiredFlow[];
@@ -68,9 +71,12 @@ export class Connected {
   /** Reads the flows and repairs what differs, and nothing else. */
   repair(): Promise<void> {
     this.#stopTimer();
-    this.#repairing ??= this.#repair().finally(() => {
-      this.#repairing = undefined;
-    });
+    const { turns } = this.#options;
+    this.#repairing ??= turns
+      .run(() => this.#repair())
+      .finally(() => {
+        this.#repairing = undefined;
+      });
     return this.#repairing;
   }
 
@@ -90,6 +96,7 @@ export class Connected {
 
   async #repair(): Promise<void> {
     const { clock, found, repaired, failed } = this.#options;
+    if (this.#closed) return;
     const startedAt = clock.now();
     try {
       const { put, deleted, kept, refusal } = await this.#converge(found);

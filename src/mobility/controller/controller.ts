@@ -39,6 +39,7 @@ import { GatewayLink } from './gateway-link.ts';
 import { MappingChanges } from './mapping-changes.ts';
 import { unknownAddress } from './misses.ts';
 import type { GatewayServices } from './services.ts';
+import { Turns } from './turns.ts';
 
 /** How long the place that a guest left sends on what still comes there, ms. */
 const LINGER_MS = 10_000;
@@ -46,6 +47,8 @@ const LINGER_MS = 10_000;
 const IDENTIFY_MS = 10_000;
 /** Mappings of a new file that are changed at once: each waits for barriers. */
 const CHANGES_AT_ONCE = 256;
+/** Gateways whose flows are read and compared at once: thousands of flows each, while others wait for their echo. */
+const REPAIRS_AT_ONCE = 4;
 /** Connections beyond two for each gateway: of those that are none. */
 const SPARE_CONNECTIONS = 64;
 
@@ -73,6 +76,7 @@ export class Controller {
   readonly #connected = new Map<string, Connected>();
   readonly #listeners: Listener[] = [];
   readonly #changes: MappingChanges;
+  readonly #repairs = new Turns(REPAIRS_AT_ONCE);
 
   /** @throws SojournError when gateways and mappings do not fit together. */
   constructor(options: ControllerOptions) {
@@ -211,6 +215,7 @@ export class Controller {
       peer,
       link,
       clock: this.#clock,
+      turns: this.#repairs,
       found: (flows) => this.#adopt(gateway, flows),
       desired: () => this.#domain.desired(gateway),
       repaired: (repair) =>

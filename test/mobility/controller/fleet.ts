@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { OpenFlowConnection } from '../../../src/openflow/index.ts';
-import { OpenFlowEndpoint } from '../../../src/switch/agent/index.ts';
+import { OpenFlowEndpoint, parseController } from '../../../src/switch/agent/index.ts';
 import {
   OpenFlowSwitch,
   type Packet,
@@ -34,9 +34,8 @@ export interface Fleet {
   close(): Promise<void>;
 }
 
-export const fleets = { 'the embedded switch': embedded, 'Open vSwitch': openVSwitch };
-
-async function embedded(specs: readonly BridgeSpec[]): Promise<Fleet> {
+/** @param controller the port of a controller on the loopback, which the bridges dial. */
+export async function embedded(specs: readonly BridgeSpec[], controller?: number): Promise<Fleet> {
   const directory = await mkdtemp(join(tmpdir(), 'sojourn-fleet-'));
   const bridges = new Map<string, OpenFlowSwitch>();
   const endpoints: OpenFlowEndpoint[] = [];
@@ -55,7 +54,11 @@ async function embedded(specs: readonly BridgeSpec[]): Promise<Fleet> {
     const bridge = new OpenFlowSwitch({ datapathId: BigInt(`0x${datapathId}`) });
     for (const number of ports)
       bridge.engine.attach(new Tap(number, (frame) => fleet.onFrame(id, number, frame)));
-    const endpoint = new OpenFlowEndpoint({ datapath: bridge });
+    const target = controller === undefined ? [] : [`tcp:127.0.0.1:${controller}`];
+    const endpoint = new OpenFlowEndpoint({
+      datapath: bridge,
+      controllers: target.map(parseController),
+    });
     await endpoint.listen({ type: 'punix', path: join(directory, `${id}.mgmt`) });
     bridges.set(id, bridge);
     endpoints.push(endpoint);
@@ -84,7 +87,10 @@ class Tap implements SwitchPort {
 const SCHEMA = '/usr/share/openvswitch/vswitch.ovsschema';
 
 /** With a dummy datapath: no root and no interfaces; a port is a socket, a frame there stands behind its 16-bit length. */
-async function openVSwitch(specs: readonly BridgeSpec[]): Promise<Fleet> {
+export async function openVSwitch(
+  specs: readonly BridgeSpec[],
+  controller?: number,
+): Promise<Fleet> {
   const directory = await mkdtemp(join(tmpdir(), 'sojourn-ovs-'));
   const at = (name: string) => join(directory, name);
   const env = { OVS_RUNDIR: directory, OVS_DBDIR: directory, OVS_LOGDIR: directory };
@@ -108,6 +114,12 @@ async function openVSwitch(specs: readonly BridgeSpec[]): Promise<Fleet> {
     ...['--', 'add-br', id],
     ...['--', 'set', 'Bridge', id, 'datapath_type=dummy', 'fail-mode=secure'],
     ...[`other_config:datapath-id=${datapathId}`],
+    ...(controller === undefined
+      ? []
+      : [
+          ...['--', 'set-controller', id, `tcp:127.0.0.1:${controller}`],
+          ...['--', 'set', 'Controller', id, 'max_backoff=1000'],
+        ]),
     ...ports.flatMap((port) => [
       ...['--', 'add-port', id, `${id}-${port}`],
       ...['--', 'set', 'Interface', `${id}-${port}`, 'type=dummy', `ofport_request=${port}`],

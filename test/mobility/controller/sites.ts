@@ -132,11 +132,15 @@ export class Internet extends EventEmitter<{ seen: [Seen] }> {
   }
 
   /** Resolves when a datagram with this text is seen. */
-  async arrival(text: string): Promise<Seen> {
-    for (;;) {
-      const seen = await new Promise<Seen>((resolve) => this.once('seen', resolve));
-      if (seen.text === text) return seen;
-    }
+  arrival(text: string): Promise<Seen> {
+    return new Promise((resolve) => {
+      const look = (seen: Seen) => {
+        if (seen.text !== text) return;
+        this.off('seen', look);
+        resolve(seen);
+      };
+      this.on('seen', look);
+    });
   }
 }
 

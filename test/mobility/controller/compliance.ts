@@ -1,5 +1,5 @@
-/** One controller, and what it must do with any switch: run with the embedded switch and with a real Open vSwitch. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+/** One controller, and what it must do with any switch: `embedded.test.ts` runs it with the embedded switch, `test/integration/controller.test.ts` with a real Open vSwitch. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   type ChangeReport,
   Controller,
@@ -8,7 +8,7 @@ import {
 } from '../../../src/mobility/controller/index.ts';
 import { COOKIE } from '../../../src/mobility/flows/index.ts';
 import { flowMod, GROUP, PORT, TABLE } from '../../../src/openflow/index.ts';
-import { type Fleet, fleets, speak } from './fleet.ts';
+import { type BridgeSpec, type Fleet, speak } from './fleet.ts';
 import { ADDRESSES, GUEST, guestAt, HOSTS, Internet, network, type Seen, specs } from './sites.ts';
 
 /** Controllers of a fleet, one after the other. */
@@ -74,7 +74,7 @@ const sum = (repairs: readonly Repaired[]) =>
     { put: 0, deleted: 0, kept: 0 },
   );
 
-describe.each(Object.entries(fleets))('with %s', (_name, start) => {
+export function complies(start: (specs: readonly BridgeSpec[]) => Promise<Fleet>): void {
   let fleet: Fleet;
   let seat: Seat;
   let internet: Internet;
@@ -189,4 +189,4 @@ describe.each(Object.entries(fleets))('with %s', (_name, start) => {
     expect(sum(asked).put).toBe(0);
     await goBothWays('site-b');
   });
-});
+}
