@@ -51,6 +51,8 @@ export interface PlacesOptions extends LabOptions {
   readonly registryApart?: boolean;
   /** A command that the site's agent is always started by. */
   readonly siteThrough?: (lab: Lab) => readonly string[];
+  /** The guest has a screen. */
+  readonly display?: boolean;
   /** Beside what the device's agent is always started with. */
   readonly deviceFlags?: (lab: Lab) => readonly string[];
 }
@@ -70,10 +72,13 @@ export class TwoPlaces {
   readonly site: AgentPlace;
   /** Has the registry, and never the guest, where that is a place of its own. */
   readonly registry: AgentPlace | undefined;
+  readonly #display: boolean;
   #witness: Witness | undefined;
 
-  private constructor(lab: Lab, { registryApart, siteThrough, deviceFlags }: PlacesOptions) {
+  private constructor(lab: Lab, options: PlacesOptions) {
+    const { registryApart, siteThrough, deviceFlags, display = false } = options;
     this.lab = lab;
+    this.#display = display;
     const logs = process.env.SOJOURN_TEST_LOGS ?? lab.directory;
     const flags = deviceFlags?.(lab) ?? [];
     this.device = new AgentPlace({ lab, side: 'device', name: 'laptop', flags, logs });
@@ -289,7 +294,9 @@ export class TwoPlaces {
     // The anchor first: a new guest gets its address from the first site.
     if (registry !== undefined) for (const place of [device, site]) await pair(place, registry);
     await pair(device, site);
-    await device.sojourn('guest', 'create', GUEST, ...['--image', 'demo', '--memory', MEMORY]);
+    const screen = this.#display ? ['--display', 'vga'] : [];
+    const how = ['--image', 'demo', '--memory', MEMORY, ...screen];
+    await device.sojourn('guest', 'create', GUEST, ...how);
     await device.api.call('guest.start', { guest: GUEST });
     await this.newWitness();
   }

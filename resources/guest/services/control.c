@@ -7,6 +7,7 @@
  *   dirty <KB/s> [<MiB>]      fill a working set (16 MiB) and keep rewriting random pages of it; 0 ends it
  *   disk <KB/s>               keep writing random data to the disk; 0 ends it
  *   fill <MiB>                keep so much memory resident, with random content; 0 gives it back
+ *   picture <frames/s>        keep a picture moving on the display; 0 ends it
  *   filled                    ok when what fill and dirty have asked for is filled
  *
  * A report: "report <boot-id> <counter> <records safe on disk> <monotonic ms> <realtime ms>\n"
@@ -30,7 +31,7 @@ static struct waiter control;
 static struct correspondent correspondents[MAX_CORRESPONDENTS];
 static int correspondent_count;
 static uint64_t reports;
-static pid_t dirtier, disk_writer, filler;
+static pid_t dirtier, disk_writer, filler, painter;
 
 ssize_t receive_from(int fd, void *buffer, size_t size, struct correspondent *from) {
   struct iovec data = {buffer, size};
@@ -82,6 +83,7 @@ void control_child_ended(pid_t pid) {
   if (dirtier == pid) dirtier = 0;
   if (disk_writer == pid) disk_writer = 0;
   if (filler == pid) filler = 0;
+  if (painter == pid) painter = 0;
 }
 
 static const char *carry_out(const char *command, const struct correspondent *from) {
@@ -89,6 +91,7 @@ static const char *carry_out(const char *command, const struct correspondent *fr
   struct dirty_order dirty = {0, 16};
   struct disk_order disk = {0};
   struct fill_order fill = {0};
+  struct picture_order picture = {0};
   if (!strncmp(command, "report-to", 9)) {
     remember(from);
   } else if (!strncmp(command, "report-end", 10)) {
@@ -107,6 +110,9 @@ static const char *carry_out(const char *command, const struct correspondent *fr
   } else if (sscanf(command, "fill %u", &fill.mib) > 0) {
     if (fill.mib > 65536) return "size out of range";
     restart(&filler, load_fill, &fill, fill.mib > 0);
+  } else if (sscanf(command, "picture %u", &picture.frames_per_second) > 0) {
+    if (picture.frames_per_second > 100) return "at most 100 frames a second";
+    restart(&painter, picture_show, &picture, picture.frames_per_second > 0);
   } else if (!strncmp(command, "filled", 6)) {
     if (!is_filled(dirtier, &shared->dirtier_filled) || !is_filled(filler, &shared->filler_filled))
       return "not yet";

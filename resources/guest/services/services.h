@@ -92,4 +92,10 @@ void load_dirty(const void *order);
 void load_disk(const void *order);
 void load_fill(const void *order);
 
+/* picture.c */
+struct picture_order {
+  uint32_t frames_per_second;
+};
+void picture_show(const void *order);
+
 #endif
