@@ -60,6 +60,8 @@ const LINGER_MS = 2_000;
 /** From the connection to the peer's hello. */
 const HELLO_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
+/** A timer that is late by more tells that this process did not run. */
+const STALLED_MS = 500;
 
 export interface ConnectionHandler {
   /** Both hellos are through. */
@@ -288,16 +290,23 @@ export class OpenFlowConnection {
     else if (!this.#pending.answer(xid, message, length)) this.#handler.message(envelope, length);
   }
 
-  #keepAlive(): void {
+  /** @param dueAt when it was to be called. */
+  #keepAlive(dueAt = this.#clock.now()): void {
     const now = this.#clock.now();
     const { state, action, nextAt } = keepaliveStep(this.#policy, this.#keepalive, now);
     this.#keepalive = state;
+    if (action === 'dead' && now - dueAt > STALLED_MS) {
+      // It is this process that was away: what the peer has answered meanwhile is read before timers run again.
+      this.#stopTimer = this.#clock.after(1, () => this.#keepAlive());
+      return;
+    }
     if (action === 'dead') {
       this.#fail('openflow-silent', 'The OpenFlow peer does not answer');
       return;
     }
     if (action === 'ask') this.send({ type: 'echo-request', data: new Uint8Array() });
-    this.#stopTimer = this.#clock.after(Math.max(1, nextAt - now), () => this.#keepAlive());
+    const wait = Math.max(1, nextAt - now);
+    this.#stopTimer = this.#clock.after(wait, () => this.#keepAlive(now + wait));
   }
 
   #fail(code: string, message: string): void {

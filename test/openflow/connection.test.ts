@@ -60,13 +60,18 @@ class TestClock implements Clock {
     };
   }
 
+  /** Time goes by without any timer. */
+  skip(milliseconds: number): void {
+    this.#now += milliseconds;
+  }
+
   advance(milliseconds: number): void {
     const end = this.#now + milliseconds;
     for (;;) {
       const next = this.#timers.filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
       if (next === undefined) break;
       this.#timers = this.#timers.filter((other) => other !== next);
-      this.#now = next.at;
+      this.#now = Math.max(this.#now, next.at);
       next.run();
     }
     this.#now = end;
@@ -291,6 +296,24 @@ test('silence is answered with an echo request, and more silence ends the connec
   clock.advance(9_999);
   expect(end.closed).toBeUndefined();
   clock.advance(1);
+  expect(end.closed?.code).toBe('openflow-silent');
+});
+
+test('a process that was stopped reads what came meanwhile before it gives the peer up', async () => {
+  const [a, b] = pair();
+  const clock = new TestClock();
+  const end = attach(a, clock);
+  b.write(hello);
+  await turns();
+  clock.advance(5_000);
+  clock.skip(20_000);
+  clock.advance(0);
+  expect(end.closed).toBeUndefined();
+  b.write(encodeMessage(2, { type: 'echo-reply', data: noData }));
+  await turns();
+  clock.advance(1);
+  expect(end.closed).toBeUndefined();
+  clock.advance(10_000);
   expect(end.closed?.code).toBe('openflow-silent');
 });
 
