@@ -25,7 +25,7 @@ import { MulticastDiscovery, Nearby } from './nearby/index.ts';
 import type { AgentOptions } from './options.ts';
 import { registerPeerQuestions } from './peer-questions.ts';
 import { Places } from './places.ts';
-import { Receiving } from './receiving/index.ts';
+import { comesBack, Receiving } from './receiving/index.ts';
 import { recover } from './recovery.ts';
 import { RegistryService } from './registry-service.ts';
 import { ScreenListener, Screens } from './screen/index.ts';
@@ -360,11 +360,12 @@ function openRegistry(
   return new Registry(database, parseHomePrefixes({ prefix4: hoa4, prefix6: hoa6, dns }));
 }
 
-/** A guest that left from here is at that place, and has to find the way back. */
+/** A guest of this place is at that one, and has to find the way back. */
 function hasGuestOfOurs(journal: Journal, place: string): boolean {
   return journal.guests.some((id) => {
     const ownership = journal.ownership(id);
-    return ownership.kind === 'elsewhere' && ownership.place === place;
+    const there = ownership.kind === 'elsewhere' && ownership.place === place;
+    return there && comesBack(journal.of(id), place);
   });
 }
 

@@ -68,7 +68,13 @@ export class LocalNetwork {
 async function connect(run: LabRun<string>, names: readonly string[]): Promise<void> {
   const { bridge } = run.namespaces;
   if (bridge === undefined) throw new Error('no bridge');
-  const quiet = { 'net.ipv6.conf.all.disable_ipv6': 1 };
+  // Addresses are unique by construction, and nobody here knows a router.
+  const quiet = {
+    'net.ipv6.conf.all.accept_dad': 0,
+    'net.ipv6.conf.default.accept_dad': 0,
+    'net.ipv6.conf.default.dad_transmits': 0,
+    'net.ipv6.conf.default.accept_ra': 0,
+  };
   await Promise.all(Object.values(run.namespaces).map((namespace) => namespace.sysctl(quiet)));
   await bridge.ip(
     'link add br0 type bridge mcast_snooping 0',

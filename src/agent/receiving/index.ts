@@ -1,2 +1,2 @@
 export { Receiving } from './receiving.ts';
-export type { Limits } from './rights.ts';
+export { comesBack, type Limits } from './rights.ts';
