@@ -3,6 +3,7 @@ import { Argument, Command, type CommanderError, Option } from 'commander';
 import type { AgentFlags } from './commands/agent.ts';
 import type { ControllerFlags } from './commands/controller.ts';
 import type { DoctorOptions } from './commands/doctor.ts';
+import type { GatewayFlags } from './commands/gateway.ts';
 import type { CreateOptions } from './commands/guest.ts';
 import type { HandoffOptions } from './commands/handoff.ts';
 import type { RecordOptions } from './commands/link.ts';
@@ -45,6 +46,7 @@ export function buildProgram(version: string): Command {
   addLink(program);
   addSwitch(program);
   addController(program);
+  addGateway(program);
   common(program.command('status'))
     .description('show guests, places and warnings')
     .option('-w, --watch', 'go on showing every change, until Ctrl-C')
@@ -307,7 +309,7 @@ function addSwitch(program: Command): void {
     .requiredOption('--datapath-id <id>', 'its number, like 1 or 0xabc')
     .option('--controller <target>', 'tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH; many', each)
     .option('--listen <target>', 'ptcp:PORT:ADDRESS, pssl:PORT:ADDRESS or unix:PATH; many', each)
-    .option('--port <port>', 'NUMBER=stream:PATH or NUMBER=tap:NAME; many', each)
+    .option('--port <port>', 'NUMBER=stream:PATH, NUMBER=tap:NAME or NUMBER=natpt:FILE; many', each)
     .addOption(
       new Option('--fail-mode <mode>', 'without a controller: keep the flows, or learn addresses')
         .choices(['secure', 'standalone'])
@@ -318,6 +320,19 @@ function addSwitch(program: Command): void {
     .option('--ca-cert <file>', 'of the authority of controllers (PEM)')
     .addOption(new Option('--log-level <level>', 'log level').choices(logLevels).default('info'))
     .action(async (flags: SwitchFlags) => (await import('./commands/switch.ts')).runSwitch(flags));
+}
+
+function addGateway(program: Command): void {
+  program
+    .command('gateway')
+    .description('set up a bridge of Open vSwitch as a gateway and keep it so, in the foreground')
+    .requiredOption('--settings <file>', 'name, datapath, controllers and ports, as JSON')
+    .option('--database <socket>', 'of Open vSwitch (default: /var/run/openvswitch/db.sock)')
+    .option('--remove', 'take the bridge away instead')
+    .addOption(new Option('--log-level <level>', 'log level').choices(logLevels).default('info'))
+    .action(async (flags: GatewayFlags) =>
+      (await import('./commands/gateway.ts')).runGateway(flags),
+    );
 }
 
 function addController(program: Command): void {

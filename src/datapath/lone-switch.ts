@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SojournError } from '../common/index.ts';
+import { readNatPtPort } from '../gateway/index.ts';
 import {
   type EndpointOptions,
   type ListenTarget,
@@ -17,7 +18,9 @@ const PORT_MTU = 65_535;
 export type LonePort =
   /** QEMU's `-netdev stream` connects to the socket. */
   | { readonly number: number; readonly type: 'stream'; readonly path: string }
-  | { readonly number: number; readonly type: 'tap'; readonly name: string };
+  | { readonly number: number; readonly type: 'tap'; readonly name: string }
+  /** A translator between IPv4 and IPv6, whose addresses are in a file. */
+  | { readonly number: number; readonly type: 'natpt'; readonly path: string };
 
 export interface LoneSwitchOptions extends Omit<EndpointOptions, 'datapath'> {
   readonly datapathId: bigint;
@@ -75,6 +78,10 @@ export class LoneSwitch {
       this.#ports.push(tap);
       engine.attach(tap.port);
       await tap.start();
+      return;
+    }
+    if (port.type === 'natpt') {
+      engine.attach(await readNatPtPort(port.path, number, engine));
       return;
     }
     const changed = () => engine.portChanged(number);

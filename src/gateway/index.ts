@@ -3,6 +3,7 @@ export {
   AddressTable,
   NatPtPort,
   type NatPtPortOptions,
+  readNatPtPort,
 } from './nat-pt/index.ts';
 export {
   type BridgePort,

@@ -188,7 +188,7 @@ function makeController(repaired: () => void): Controller {
     },
   ].map((each) => mappingSchema.parse(each));
   const services = new GatewayPackets({
-    homePrefixes: HOME,
+    homePrefixes: () => HOME,
     mappings: () => controller.mappings(),
     now: () => performance.now(),
   });

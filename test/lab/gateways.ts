@@ -76,7 +76,7 @@ export class Gateways {
     const homePrefixes = [...HOME_PREFIXES];
     const network = networkSchema.parse({ homePrefixes, gateways: SITES.map(describe) });
     const services = new GatewayPackets({
-      homePrefixes,
+      homePrefixes: () => homePrefixes,
       mappings: () => controller.mappings(),
       now: () => performance.now(),
     });

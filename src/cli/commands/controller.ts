@@ -28,10 +28,18 @@ export async function runController(flags: ControllerFlags): Promise<void> {
     '../../mobility/controller/index.ts'
   );
   const read = () => Promise.all([readNetwork(flags.gateways), readMappings(flags.mappings)]);
+  const { GatewayPackets } = await import('../../gateway/index.ts');
   const [network, mappings] = await read();
-  const controller = new Controller({
+  let { homePrefixes } = network;
+  const services = new GatewayPackets({
+    homePrefixes: () => homePrefixes,
+    mappings: () => controller.mappings(),
+    now: () => performance.now(),
+  });
+  const controller: InstanceType<typeof Controller> = new Controller({
     network,
     mappings,
+    services,
     way: flags.lazy ? 'lazy' : 'push',
     ...(tls !== undefined && { tls }),
     onEvent: (event) => logEvent(log, event),
@@ -45,7 +53,12 @@ export async function runController(flags: ControllerFlags): Promise<void> {
     reading = reading
       .then(async () => {
         const files = await read();
-        await controller.replace(...files);
+        const before = homePrefixes;
+        homePrefixes = files[0].homePrefixes;
+        await controller.replace(...files).catch((error: unknown) => {
+          homePrefixes = before;
+          throw error;
+        });
         log.info({ gateways: files[0].gateways.length, mappings: files[1].length }, 'read again');
       })
       .catch((error: unknown) => {

@@ -80,17 +80,19 @@ function parseDatapathId(text: string): bigint {
 }
 
 function parsePort(text: string): LonePort {
-  const match = /^(\d+)=(stream|tap):(.+)$/.exec(text);
+  const match = /^(\d+)=(stream|tap|natpt):(.+)$/.exec(text);
   const number = Number(match?.[1]);
   const where = match?.[3];
   const valid = match !== null && number >= 1 && number <= MAX_PORT;
-  if (valid && match[2] === 'stream') return { number, type: 'stream', path: where as string };
+  const type = match?.[2];
+  if (valid && (type === 'stream' || type === 'natpt'))
+    return { number, type, path: where as string };
   if (valid && INTERFACE_NAME.test(where as string))
     return { number, type: 'tap', name: where as string };
   throw usageError(
     'switch-port',
     `${JSON.stringify(text)} is no port`,
-    'Write it like 1=stream:/run/guest.sock or 2=tap:tap0, with a number from 1 on',
+    'Write it like 1=stream:/run/guest.sock, 2=tap:tap0 or 3=natpt:addresses.json, with a number from 1 on',
   );
 }
 

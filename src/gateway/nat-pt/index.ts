@@ -8,4 +8,5 @@ export {
 } from './addresses.ts';
 export type { DropReason, Outcome } from './outcome.ts';
 export { NatPtPort, type NatPtPortOptions } from './port.ts';
+export { readNatPtPort } from './settings.ts';
 export { type TranslatorOptions, translatePacket } from './translator.ts';

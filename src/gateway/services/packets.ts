@@ -38,7 +38,8 @@ const BURST = 400;
 const ADVERTISE_EVERY_MS = 1_500_000;
 
 export interface GatewayPacketsOptions {
-  readonly homePrefixes: readonly string[];
+  /** Of all guests, as the controller has them. */
+  readonly homePrefixes: () => readonly string[];
   /** All that the controller knows; a mapping that has not changed is the same object. */
   readonly mappings: () => readonly Mapping[];
   /** Monotonic milliseconds. */
@@ -58,11 +59,11 @@ export class GatewayPackets implements GatewayServices {
   }
 
   gatewayFlows(gateway: Gateway): readonly DesiredFlow[] {
-    return gatewayServiceFlows(gateway, this.#options.homePrefixes);
+    return gatewayServiceFlows(gateway, this.#options.homePrefixes());
   }
 
   guestFlows(gateway: Gateway, mapping: Mapping): readonly DesiredFlow[] {
-    return guestServiceFlows(gateway, mapping, this.#options.homePrefixes);
+    return guestServiceFlows(gateway, mapping, this.#options.homePrefixes());
   }
 
   packetIn(gateway: Gateway, guest: Mapping | undefined, message: PacketInMessage, out: Out): void {
@@ -92,7 +93,7 @@ export class GatewayPackets implements GatewayServices {
 
   #answer(gateway: Gateway, guest: Mapping, frame: Buffer, send: Send): void {
     const here = guest.places[gateway.id];
-    const network = guestNetworkOf(guest, this.#options.homePrefixes);
+    const network = guestNetworkOf(guest, this.#options.homePrefixes());
     if (here === undefined || network === undefined) return;
     const wire = guestGateway(network, guest.mac);
     const answer = answerGuest(frame, wire);

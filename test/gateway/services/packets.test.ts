@@ -32,7 +32,7 @@ const c = gatewaySchema.parse({
 function packets(mappings: readonly Mapping[] = [guest]) {
   let now = 0;
   const services = new GatewayPackets({
-    homePrefixes: HOME,
+    homePrefixes: () => HOME,
     mappings: () => mappings,
     now: () => now,
   });
