@@ -82,7 +82,7 @@ class GatewayWork {
     if (repairing === undefined && changes.length === 0) return;
     if (repairing === undefined) this.sent += changes.length;
     const ok = await within(
-      succeeds(repairing ?? link.apply(changes)),
+      repairing ?? succeeds(link.apply(changes)),
       ANSWER_TIMEOUT_MS,
       this.#clock,
     );

@@ -49,7 +49,7 @@ export class Connected {
   #failures = 0;
   #closed = false;
   #stopTimer = () => {};
-  #repairing: Promise<void> | undefined;
+  #repairing: Promise<boolean> | undefined;
 
   constructor(options: ConnectedOptions) {
     this.#options = options;
@@ -58,8 +58,10 @@ export class Connected {
     this.link = options.link;
   }
 
-  /** While it lasts, changes need not be sent: they are made with it. */
-  get repairing(): Promise<void> | undefined {
+  /**
+   * While it lasts, changes need not be sent: they are made with it. Resolves with whether the gateway has what it should.
+   */
+  get repairing(): Promise<boolean> | undefined {
     return this.#repairing;
   }
 
@@ -69,14 +71,10 @@ export class Connected {
   }
 
   /** Reads the flows and repairs what differs, and nothing else. */
-  repair(): Promise<void> {
+  repair(): Promise<boolean> {
     this.#stopTimer();
     const { turns } = this.#options;
-    this.#repairing ??= turns
-      .run(() => this.#repair())
-      .finally(() => {
-        this.#repairing = undefined;
-      });
+    this.#repairing ??= turns.run(() => this.#repair());
     return this.#repairing;
   }
 
@@ -94,20 +92,23 @@ export class Connected {
     this.#stopTimer();
   }
 
-  async #repair(): Promise<void> {
+  async #repair(): Promise<boolean> {
     const { clock, found, repaired, failed } = this.#options;
-    if (this.#closed) return;
     const startedAt = clock.now();
     try {
+      if (this.#closed) return false;
       const { put, deleted, kept, refusal } = await this.#converge(found);
       if (refusal !== undefined) throw refusal;
       this.#failures = 0;
       repaired({ put, deleted, kept, tookMs: clock.now() - startedAt });
+      return true;
     } catch (error) {
-      if (this.#closed) return;
+      this.#repairing = undefined;
+      if (this.#closed) return false;
       if (!(error instanceof SojournError)) throw error;
       failed(error);
       this.repairLater();
+      return false;
     }
   }
 
@@ -136,6 +137,8 @@ export class Connected {
       have = want;
       // What has changed meanwhile was not sent by anybody else.
     } while (revision !== this.#revision);
+    // In the same step as the last look at the revision: from now on changes are sent by who makes them.
+    this.#repairing = undefined;
     return { ...sum, refusal };
   }
 

@@ -268,6 +268,7 @@ describe.each(kinds)('moves in a network of %s', (kind) => {
             new Set(fresh.world.flows(id).map(keyOf)),
           );
       }),
+      { numRuns: 30 },
     );
   });
 });
