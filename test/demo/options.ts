@@ -55,20 +55,24 @@ export function parseOptions(argv: readonly string[]): DemoOptions | undefined {
         json: { type: 'boolean', default: false },
         evidence: { type: 'string' },
         keep: { type: 'boolean', default: false },
-        link: { type: 'string', default: '100M' },
+        link: { type: 'string' },
         trace: { type: 'string' },
         topology: { type: 'string', default: 'device' },
         help: { type: 'boolean', default: false },
       },
     });
     if (values.help) return undefined;
-    if (!isLink(values.link)) throw new Error(`There is no link preset ${values.link}`);
-    const { topology } = values;
+    const { topology, link = '100M' } = values;
+    if (!isLink(link)) throw new Error(`There is no link preset ${link}`);
+    if (values.trace !== undefined && (values.link !== undefined || values.keep))
+      throw new Error(
+        'A recording has its own link and its own end: --trace goes without --link and --keep',
+      );
     if (!isTopology(topology)) throw new Error(`There is no topology ${topology}`);
     if (topology === 'translation' && (values.trace !== undefined || values.keep))
       throw new Error('--trace and --keep are not for the translation');
     const trace = values.trace === 'default' ? TRACE : values.trace;
-    return { ...values, evidence: values.evidence, link: values.link, trace, topology };
+    return { ...values, evidence: values.evidence, link, trace, topology };
   } catch (cause) {
     throw new SojournError({
       kind: 'usage',

@@ -48,4 +48,11 @@ describe('the option', () => {
   ])('%s names a recording', (argv, expected) => {
     expect(parseOptions(argv)?.trace).toMatch(expected);
   });
+
+  it.each([[['--trace', '--link', '20M']], [['--trace', '--keep']]])(
+    '%s contradict one another',
+    (argv) => {
+      expect(() => parseOptions(argv)).toThrow('A recording has its own link');
+    },
+  );
 });

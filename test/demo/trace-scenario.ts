@@ -10,6 +10,7 @@ import { ADDRESSES, type Lab } from '../lab/index.ts';
 import { Probes } from '../lab/probes/index.ts';
 import type { Place } from './place.ts';
 import { commandLine, guestFacts, type Side, showGuest, startPlaces } from './places.ts';
+import { PlainMigration } from './plain-migration.ts';
 import type { GuestFacts } from './report.ts';
 import type { ScenarioOptions } from './scenario.ts';
 import { emulatedLink, longestOutage, type Outage } from './trace-link.ts';
@@ -78,6 +79,7 @@ export class TraceScenario {
     await story.step('agents', () => this.#startAgents());
     const facts = await story.step('boot', () => this.#bootGuest());
     story.tell(`the guest runs on the laptop; somebody talks to it at ${facts.hoa4} over TCP`);
+    await story.step('plain QEMU migration', () => this.#comparePlain());
     await story.step('arming', () => this.#arm());
     await this.#probes?.startPing('1', SPACING_MS);
     await sleep(1200, undefined, { signal });
@@ -147,6 +149,23 @@ export class TraceScenario {
     await probes.start();
     probes.spacing(SPACING_MS);
     return facts;
+  }
+
+  /** Of a twin, on the good link before the recording: on the recorded one it would not end. */
+  async #comparePlain(): Promise<void> {
+    const { evidence, story } = this.#options;
+    const argv = await commandLine(this.#place('device'), GUEST);
+    const plain = new PlainMigration({ ...this.#options, argv });
+    try {
+      await plain.boot();
+      await plain.prepare();
+      story.tell('for comparison, a plain QEMU migration moves a twin of it while nobody walks');
+      evidence.event('baseline-start');
+      await plain.migrate();
+      evidence.event('baseline-end');
+    } finally {
+      await plain.close();
+    }
   }
 
   /** Rules and the switch are all that a person does. */
