@@ -16,7 +16,7 @@ import {
   planChanges,
 } from '../../../src/mobility/flows/index.ts';
 import { ipToBigInt, macToBigInt } from '../../../src/switch/index.ts';
-import { type Fields, World } from './world.ts';
+import { type Fields, type Journey, World } from './world.ts';
 
 const PLACES = ['a', 'b', 's'];
 const GUEST_PORT = 10;
@@ -106,6 +106,14 @@ const ends = (fields: Fields) => [
   fields.ipv4_dst ?? fields.ipv6_dst,
 ];
 
+const sameEnds = (a: Fields, b: Fields) => ends(a).join() === ends(b).join();
+const HOMES = new Set(
+  ([4, 6] as const).flatMap((v) => Object.values(NUMBERS).map((n) => ipToBigInt(hoa[v](n)))),
+);
+const describeArrivals = ({ arrivals }: Journey) =>
+  arrivals.map(({ gateway, port }) => `${gateway || 'the network'}:${port}`).join(' and ') ||
+  'nowhere';
+
 class Story {
   readonly world: World;
   readonly kind: Kind;
@@ -164,11 +172,18 @@ class Story {
         for (const at of senders) {
           const back = packet(version, address, HOST[version], MAC.guest);
           const journey = this.world.send(at, GUEST_PORT + NUMBERS.guest, back);
-          expect(journey.arrivals).toHaveLength(1);
-          expect(journey.arrivals[0]).toMatchObject(
-            this.kind === 'translation' ? { gateway: 'c', port: 2 } : { gateway: '' },
-          );
-          expect(ends(journey.arrivals[0]?.fields ?? {})).toEqual(ends(back));
+          const [arrival, another] = journey.arrivals;
+          const there =
+            this.kind === 'translation'
+              ? arrival?.gateway === 'c' && arrival.port === 2
+              : arrival?.gateway === '';
+          if (
+            arrival === undefined ||
+            !there ||
+            another !== undefined ||
+            !sameEnds(arrival.fields, back)
+          )
+            throw new Error(`from ${at}: ${describeArrivals(journey)}`);
           this.#hidden(journey.between);
         }
       }
@@ -183,21 +198,27 @@ class Story {
   }
 
   #arrives(at: string, port: number, sent: Fields, places: readonly string[], number: number) {
-    const { arrivals, between } = this.world.send(at, port, sent);
-    expect(arrivals).toHaveLength(1);
-    const [arrival] = arrivals;
-    expect(places).toContain(arrival?.gateway);
-    expect(arrival?.port).toBe(GUEST_PORT + number);
-    expect(ends(arrival?.fields ?? {})).toEqual(ends(sent));
-    expect(arrival?.fields.eth_dst).toBe(macToBigInt(number === 2 ? MAC.guest : MAC.other));
+    const journey = this.world.send(at, port, sent);
+    const { arrivals, between } = journey;
+    const [arrival, another] = arrivals;
+    const right =
+      arrival !== undefined &&
+      another === undefined &&
+      places.includes(arrival.gateway) &&
+      arrival.port === GUEST_PORT + number &&
+      sameEnds(arrival.fields, sent) &&
+      arrival.fields.eth_dst === macToBigInt(number === 2 ? MAC.guest : MAC.other);
+    // Many thousand times: `expect` would take most of the time.
+    if (!right) throw new Error(`from ${at} to ${places}: ${describeArrivals(journey)}`);
     this.#hidden(between);
   }
 
   /** In translation no packet between sites has a home address. */
   #hidden(between: readonly Fields[]): void {
     if (this.kind !== 'translation') return;
-    const homes = [4, 6].flatMap((v) => [2, 3].map((n) => ipToBigInt(hoa[v as 4 | 6](n))));
-    for (const fields of between) for (const end of ends(fields)) expect(homes).not.toContain(end);
+    for (const fields of between)
+      if (ends(fields).some((end) => end !== undefined && HOMES.has(end)))
+        throw new Error('a home address is between sites');
   }
 }
 
@@ -248,9 +269,9 @@ describe.each(kinds)('moves in a network of %s', (kind) => {
           }
         },
       ),
-      { numRuns: 20 },
+      { numRuns: 12 },
     );
-  });
+  }, 30_000);
 
   test('end in what a new gateway would get, and planning again changes nothing', () => {
     fc.assert(
@@ -268,7 +289,7 @@ describe.each(kinds)('moves in a network of %s', (kind) => {
             new Set(fresh.world.flows(id).map(keyOf)),
           );
       }),
-      { numRuns: 30 },
+      { numRuns: 20 },
     );
-  });
+  }, 30_000);
 });
