@@ -1,6 +1,7 @@
+import { once } from 'node:events';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { IncomingView, NearbyView, ReceivingView } from '../../src/api/index.ts';
-import { cloud, type DoubleAgent, fakeGuest, startDouble } from '../api/double.ts';
+import { cloud, type DoubleAgent, fakeGuest, fakeStatus, startDouble } from '../api/double.ts';
 import { jsonLines, runCli } from './run-cli.ts';
 
 let agent: DoubleAgent;
@@ -125,7 +126,7 @@ describe('pair --nearby', () => {
         emit(start);
         await answered.promise;
         emit(then);
-        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        if (!signal.aborted) await once(signal, 'abort');
         return {};
       },
       'nearby.pair': async (input) => {
@@ -159,7 +160,10 @@ describe('pair --nearby', () => {
   });
 
   test('says no to a code that differs', async () => {
-    const calls = await doubleWith(comparing, paired);
+    const said = { code: 'pairing-codes-differ-here', text: 'Differ', remedy: 'Look' };
+    const state = { kind: 'failed', ...said } as const;
+    const failed: NearbyView = { ...base, attempt: { ...attempt, msLeft: null, state } };
+    const calls = await doubleWith(comparing, failed);
     const run = await cli('pair', '--accept', '012346');
     expect(run.code).toBe(7);
     expect(run.stderr).toContain('shows another code');
@@ -189,4 +193,11 @@ describe('pair --nearby', () => {
     expect(run.code).toBe(2);
     expect(run.stdout).toContain(code);
   });
+});
+
+test('the status says who asks to come in, and how to answer', async () => {
+  agent = await startDouble({ status: async () => fakeStatus({ incoming: [incoming] }) });
+  expect((await cli('status')).stdout).toContain(
+    'desktop from cloud asks to come in (512 MiB): "sojourn incoming accept desktop", or refuse\n',
+  );
 });

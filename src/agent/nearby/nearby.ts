@@ -152,12 +152,17 @@ export class Nearby {
 
   async #end(): Promise<void> {
     const open = this.#open;
-    if (open === undefined) return;
     this.#open = undefined;
     this.#discovery = undefined;
     const attempt = this.#attempt;
     this.#attempt = undefined;
     attempt?.cancel();
+    if (open !== undefined) await this.#shut(open, attempt);
+    await this.#options.opened(this.isOpen);
+  }
+
+  /** Never rejects. */
+  async #shut(open: Promise<Open>, attempt: Attempt | undefined): Promise<void> {
     try {
       const { listener, discovery } = await open;
       await attempt?.encounter?.ended;
@@ -166,7 +171,6 @@ export class Nearby {
     } catch (error) {
       this.#options.log.warn({ reason: errorText(error) }, 'pairing nearby did not end well');
     }
-    await this.#options.opened(this.isOpen);
   }
 
   /** Never rejects. */

@@ -107,9 +107,7 @@ class Conversation {
         return;
       case 'comparing': {
         if (this.#code !== undefined) {
-          const same = this.#code === state.code;
-          if (!same) this.#end.reject(differs());
-          this.#answer(id, same ? 'same' : 'different');
+          this.#answer(id, this.#code === state.code ? 'same' : 'different');
           return;
         }
         const shown = `${state.code.slice(0, 3)} ${state.code.slice(3)}`;
@@ -126,7 +124,10 @@ class Conversation {
         return;
       case 'failed': {
         const { code, text: message, remedy } = state;
-        const error = new SojournError({ kind: 'refused', code, message, remedy });
+        const refused = this.#code !== undefined && code === 'pairing-codes-differ-here';
+        const error = refused
+          ? differs()
+          : new SojournError({ kind: 'refused', code, message, remedy });
         // Whoever waits for anybody goes on waiting.
         if (this.#wanted !== undefined || this.#code !== undefined) this.#end.reject(error);
         else this.#once(`failed ${id}`, error.line);

@@ -1,4 +1,4 @@
-import type { Status } from '../../api/index.ts';
+import type { IncomingView, Status } from '../../api/index.ts';
 import { type CommonOptions, noticeLine } from '../output.ts';
 import { printable, shortId, table } from '../text.ts';
 import { formatBytes, formatDuration } from '../units.ts';
@@ -45,6 +45,7 @@ export function describeStatus(status: Status, nowMs: number): string {
   const shown = notices.filter((notice) => Date.parse(notice.since) + notice.showAfterMs <= nowMs);
   return [
     describeAgent(status.agent),
+    describeIncoming(status.incoming ?? []),
     guestTable(status.guests) || 'no guests',
     placeTable(status.places),
     describeLink(status.link),
@@ -66,6 +67,16 @@ function describeAgent(agent: Status['agent']): string {
   if (listen !== null)
     parts.push(`listens on ${listen.host} ports ${listen.port}, ${listen.tunnelPort}`);
   return printable(parts.join(' · '));
+}
+
+function describeIncoming(incoming: readonly IncomingView[]): string {
+  return incoming
+    .map(({ guest, from, memoryMiB }) =>
+      printable(
+        `${guest.name} from ${from.name} asks to come in (${memoryMiB} MiB): "sojourn incoming accept ${guest.name}", or refuse`,
+      ),
+    )
+    .join('\n');
 }
 
 function describeLink(link: Status['link']): string {

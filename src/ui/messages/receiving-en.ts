@@ -25,8 +25,8 @@ export const receivingEn = {
     waiting: (name: string) => `Waiting for ${name} …`,
     done: (name: string) => `Paired with ${name}`,
     doneHelp: 'Guests can now go there and back. What they may do here is under "Rights".',
-    failed: 'Not paired',
-    again: 'Look again',
+    warning:
+      'Whoever uses that device can read the memory and the disk of every guest you hand to it.',
     cancel: 'Stop pairing',
   },
   receiving: {

@@ -29,8 +29,7 @@ export const receivingJa = {
     waiting: (name: string) => `${name} を待っています…`,
     done: (name: string) => `${name} とペアリングしました`,
     doneHelp: 'ゲストが行き来できるようになりました。ここでできることは「権限」で決められます。',
-    failed: 'ペアリングできませんでした',
-    again: 'もう一度探す',
+    warning: 'そのデバイスを使う人は、渡したゲストのメモリーとディスクを読めます。',
     cancel: 'ペアリングを中止',
   },
   receiving: {

@@ -54,7 +54,7 @@ function isOver(attempt: Attempt | null): boolean {
 
 function Devices({ view }: { readonly view: NearbyView }) {
   const app = useApp();
-  const { nearby: texts } = useMessages();
+  const { nearby: texts, places } = useMessages();
   const { devices, visibleAs, problem } = view;
   const begin = (device: string) => void app.ask(SUBJECT, 'other', 'nearby.pair', { device });
   return (
@@ -70,11 +70,15 @@ function Devices({ view }: { readonly view: NearbyView }) {
         <Loading text={texts.looking} />
       ) : (
         <ul class="plain-list" aria-label={texts.devices}>
-          {devices.map(({ id, name, paired }) => (
+          {devices.map(({ id, name, profile, paired }) => (
             <li key={id} class="row spread" data-device={id}>
               <span class="name">
                 {name}
-                {paired && <span class="muted"> ({texts.already})</span>}
+                <span class="muted">
+                  {' '}
+                  ({places.profiles[profile]}
+                  {paired && `, ${texts.already}`})
+                </span>
               </span>
               <Button
                 look="primary"
@@ -122,7 +126,7 @@ function Meeting({
       );
     case 'comparing':
       return (
-        <div data-attempt={id}>
+        <div class="meeting" data-attempt={id}>
           {direction === 'there' && <p class="name">{texts.asks(peer.name)}</p>}
           <p role="alert" class="name">
             <strong>{texts.question(peer.name)}</strong>
@@ -153,6 +157,7 @@ function Meeting({
             <strong class="name">{texts.done(state.place.name)}</strong>
           </p>
           <p>{texts.doneHelp}</p>
+          <p>{texts.warning}</p>
         </Callout>
       );
     case 'failed': {
