@@ -14,6 +14,13 @@ export interface Circumstances {
 export interface Hold {
   readonly begun: Circumstances;
   readonly otherSinceMs: number | undefined;
+  /** Of an agent that ran before: until this one knows its surroundings, the hold is not judged by them. */
+  readonly judgedFromMs?: number;
+}
+
+/** From when on what an agent that ran before has kept is judged. */
+export function judgedFrom(startedAtMs: number): number {
+  return startedAtMs + LASTING_MS;
 }
 
 export function circumstances(
@@ -30,6 +37,7 @@ export function circumstances(
 
 /** Undefined: it is over. */
 export function goOn(hold: Hold, now: Circumstances, atMs: number): Hold | undefined {
+  if (hold.judgedFromMs !== undefined && atMs < hold.judgedFromMs) return hold;
   if (now.atOnce !== hold.begun.atOnce) return undefined;
   if (now.lasting === hold.begun.lasting) return { ...hold, otherSinceMs: undefined };
   const otherSinceMs = hold.otherSinceMs ?? atMs;

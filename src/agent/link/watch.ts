@@ -190,6 +190,7 @@ export class LinkWatch {
       if (!this.#guests.some(({ spec }) => spec.id === id)) {
         this.#watched.delete(id);
         this.#mover.forget(id);
+        this.#options.store.keepHold(id, undefined);
       }
     this.#keepTight(event.atMs);
     this.#attend(event);
@@ -210,13 +211,15 @@ export class LinkWatch {
     const { log, ports, store } = this.#options;
     const { atMs, outlook, sample } = event;
     const { id, name } = guest.spec;
-    const watched = this.#watched.get(id) ?? new Watched(guest.spec);
+    const watched = this.#watched.get(id) ?? new Watched(guest.spec, store.hold(id), atMs);
     this.#watched.set(id, watched);
+    const held = watched.hold;
     const situation = this.#situation(guest, sample);
     const own = this.#mover.move?.spec.id === id;
     const because = watched.notice(guest, circumstances(situation, outlook), atMs, own);
     if (because !== undefined)
       log.info({ guest: name, because }, 'left alone after what was done by hand');
+    if (watched.hold?.begun !== held?.begun) store.keepHold(id, watched.hold);
     const { decision, isNew } = watched.decide({ ...situation, atMs, outlook }, store.rules);
     if (isNew) {
       this.#recent.push(watched.view);

@@ -10,11 +10,12 @@ import {
   type Rules,
   systemClocks,
 } from '../../link/index.ts';
-import { type Circumstances, goOn, type Hold } from './hold.ts';
+import type { KeptHold } from '../state/policy-store.ts';
+import { type Circumstances, goOn, type Hold, judgedFrom } from './hold.ts';
 import type { WatchedGuest } from './watch.ts';
 
 /** What a person did that stands. */
-export type ByHand = 'moved' | 'disarmed';
+export type ByHand = KeptHold['because'];
 
 export class Watched {
   tightUntilMs = Number.NEGATIVE_INFINITY;
@@ -25,8 +26,17 @@ export class Watched {
   #at: 'here' | 'away' | undefined;
   #armed = false;
 
-  constructor({ id, name }: GuestSpec) {
+  /** `kept`: by an agent that ran before. */
+  constructor({ id, name }: GuestSpec, kept: KeptHold | undefined, atMs: number) {
     this.#guest = { id, name };
+    if (kept !== undefined)
+      this.#hold = { ...kept, otherSinceMs: undefined, judgedFromMs: judgedFrom(atMs) };
+  }
+
+  /** To be kept for the next agent. Of the same hold, `begun` is the same object. */
+  get hold(): KeptHold | undefined {
+    const hold = this.#hold;
+    return hold && { begun: hold.begun, because: hold.because };
   }
 
   /** What was decided last. */

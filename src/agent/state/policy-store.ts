@@ -1,6 +1,7 @@
 /** When guests leave and come back by themselves, and what was learned of access points. */
 import type { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
+import { guestId } from '../../guest/spec.ts';
 import {
   defaultRules,
   type LossMemory,
@@ -10,6 +11,14 @@ import {
 } from '../../link/index.ts';
 
 const memoriesSchema = z.array(z.tuple([z.string().max(256), lossMemorySchema])).max(1024);
+
+const keptHoldSchema = z.object({
+  because: z.enum(['moved', 'disarmed']),
+  begun: z.object({ atOnce: z.string().max(256), lasting: z.string().max(4096) }),
+});
+/** What a person did by hand with a guest, and the circumstances in which it stands. */
+export type KeptHold = z.infer<typeof keptHoldSchema>;
+const keptHoldsSchema = z.record(guestId, keptHoldSchema);
 
 export class PolicyStore {
   readonly #database: DatabaseSync;
@@ -44,6 +53,20 @@ export class PolicyStore {
 
   set memories(memories: ReadonlyMap<string, LossMemory>) {
     this.#put('link-memories', [...memories]);
+  }
+
+  hold(guest: string): KeptHold | undefined {
+    return this.#holds[guest];
+  }
+
+  /** Undefined: nothing that was done by hand stands any more. */
+  keepHold(guest: string, hold: KeptHold | undefined): void {
+    const { [guest]: _before, ...others } = this.#holds;
+    this.#put('policy-holds', hold === undefined ? others : { ...others, [guest]: hold });
+  }
+
+  get #holds(): Readonly<Record<string, KeptHold>> {
+    return this.#get('policy-holds', keptHoldsSchema) ?? {};
   }
 
   /** Undefined also for what an older version has written and nobody understands any more. */

@@ -235,6 +235,27 @@ describe('what is done by hand stands', () => {
     expect(world.done).toEqual([]);
   });
 
+  test('also when the agent is started again', async () => {
+    world.switchOn();
+    world.guest = { ...world.guest, standby: standby() };
+    await world.start(level(-50, 90));
+    await world.pass(3);
+    world.guest = { spec, at: 'away', standby: null };
+    world.watch.tell({ lid: 'closed' });
+    await world.pass(3);
+    await world.watch.close();
+    expect(new PolicyStore(world.database).hold(spec.id)?.because).toBe('moved');
+    // The next agent is told of its surroundings one by one.
+    await world.start([...level(undefined, 3), ...level(-50, 80)]);
+    await world.pass(3);
+    world.watch.tell({ lid: 'closed' });
+    await world.pass(77);
+    expect(world.done).toEqual([]);
+    world.watch.tell({ lid: 'open' });
+    await world.pass(1);
+    expect(new PolicyStore(world.database).hold(spec.id)).toBeUndefined();
+  });
+
   test('a guest that was disarmed is not armed again at once; sleep counts', async () => {
     world.switchOn();
     world.guest = { ...world.guest, standby: standby() };
