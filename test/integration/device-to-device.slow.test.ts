@@ -157,9 +157,12 @@ test('devices find one another again after both agents were restarted', async ()
   expect((await tablet.api.call('receiving.show', {})).listens).toHaveLength(1);
 });
 
-test('a device that is forgotten is cut off, at once and for good', async () => {
+test('a device that is forgotten is cut off, and what stood by is gone', async () => {
+  await laptop.api.call('standby.arm', { guest: GUEST, at: 'tablet', wait: true });
   await tablet.sojourn('places', 'forget', 'laptop');
   await connected(laptop, 'tablet', false);
+  await expect.poll(() => tablet.guestPids(), { timeout: DEADLINE_MS }).toEqual([]);
+  await runsAt(laptop);
   // It has been told, or finds nobody who listens any more.
   expect(await move(laptop, tablet)).toMatch(/^(not-paired|peer-unreachable)$/);
   expect((await tablet.api.call('receiving.show', {})).listens).toEqual([]);
