@@ -1,5 +1,8 @@
 /** The gateways' processes. */
 import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Answer, Question } from './protocol.ts';
 
@@ -13,6 +16,8 @@ export class Gateways {
   readonly #children = new Map<string, ChildProcess>();
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   #nextId = 1;
+  #cache = '';
+  #closing = false;
 
   /** @param connected resolves when the controller has found the gateway as it should be. */
   async start(
@@ -20,13 +25,15 @@ export class Gateways {
     controllerPort: number,
     connected: (id: string) => Promise<void>,
   ): Promise<void> {
+    this.#cache = await mkdtemp(join(tmpdir(), 'sojourn-push-'));
+    // The first one leaves the compiled sources to all others: a third of the time and two thirds of the memory of each.
+    const first = this.#fork('0', controllerPort);
+    first.disconnect();
+    await once(first, 'exit');
     const queue = gateways.values();
     const work = async () => {
       for (const { id, datapathId } of queue) {
-        const child = fork(PROGRAM, [datapathId, String(controllerPort)], {
-          // Small heaps: there are many of them.
-          execArgv: ['--max-old-space-size=128', '--max-semi-space-size=1'],
-        });
+        const child = this.#fork(datapathId, controllerPort);
         child.on('message', (answer: Answer) => {
           this.#waiting.get(answer.id)?.(answer);
           this.#waiting.delete(answer.id);
@@ -41,8 +48,6 @@ export class Gateways {
     await Promise.all(Array.from({ length: AT_ONCE }, work));
   }
 
-  #closing = false;
-
   ask<A extends Answer>(gateway: string, question: Unnumbered<Question>): Promise<A> {
     const id = this.#nextId++;
     return new Promise((resolve) => {
@@ -51,8 +56,17 @@ export class Gateways {
     });
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#closing = true;
     for (const child of this.#children.values()) child.disconnect();
+    await rm(this.#cache, { recursive: true, force: true });
+  }
+
+  #fork(datapathId: string, controllerPort: number): ChildProcess {
+    return fork(PROGRAM, [datapathId, String(controllerPort)], {
+      env: { ...process.env, NODE_COMPILE_CACHE: this.#cache },
+      // Small heaps: there are many of them.
+      execArgv: ['--max-old-space-size=128', '--max-semi-space-size=1'],
+    });
   }
 }

@@ -4,7 +4,7 @@
  *
  *   npm run bench -- push [--gateways 200] [--mappings 20000] [--correspondents 8] [--moves 300] [--rounds 10] [--json]
  *
- * Some 70 MB of memory for each gateway.
+ * Some 60 MB of memory for each gateway: 12 GB for 200.
  */
 
 import { once } from 'node:events';
@@ -111,7 +111,7 @@ const found = (number: number): Mapping =>
   controller.mappings().find((one) => one.number === number) as Mapping;
 
 /** Compares the flows of a guest at all its gateways with the compiler's. */
-async function check(number: number, asked: boolean): Promise<void> {
+async function check(number: number, way: Way): Promise<void> {
   const mapping = found(number);
   for (const id of holders(mapping)) {
     const gateway = byId.get(id);
@@ -123,7 +123,8 @@ async function check(number: number, asked: boolean): Promise<void> {
     const question = { type: 'flows', cookie: `${cookie}`, mask: `${mask}` } as const;
     const { flows } = await gateways.ask<Extract<Answer, { flows: unknown }>>(id, question);
     const texts = wanted.map((flow) => `${keyOf(flow)} ${instructionsText(flow.instructions)}`);
-    if (!asked && !own) continue;
+    // In the lazy way a gateway that a guest left has forgotten it, unless it has asked since.
+    if (way === 'lazy' && !own && flows.length === 0) continue;
     if (flows.join('\n') !== texts.sort().join('\n'))
       throw new Error(`${id} has other flows of guest ${number} than it should`);
   }
@@ -213,7 +214,7 @@ async function measure(way: Way) {
   }
   let checked = 0;
   for (const number of moved) {
-    await check(number, true);
+    await check(number, way);
     checked += 1;
   }
   const result = {
@@ -300,5 +301,5 @@ if (values.json)
 closing = true;
 await controller.close();
 server.close();
-gateways.close();
+await gateways.close();
 if (!met) process.exitCode = 1;
