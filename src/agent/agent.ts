@@ -202,7 +202,10 @@ async function compose(
     log,
     register,
   });
-  const screens: Screens = new Screens({ store, journal, guests, files, places });
+  const screens: Screens = new Screens({
+    ...{ store, journal, guests, files, places, changes },
+    isArriving: (guestId) => arrivals.find(guestId) !== undefined,
+  });
   stack.defer(() => screens.close());
   const nearby: Nearby = new Nearby({
     identity,

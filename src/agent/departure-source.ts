@@ -34,7 +34,7 @@ export function sourceOptions(
     connect: (signal) => untilConnected(places, to.id, signal),
     datapath: {
       beginSwitchover: async (request) => {
-        screens.hold(spec.id);
+        await screens.hold(spec.id);
         await datapath.client.call('beginSwitchover', request);
       },
       abortSwitchover: async (request) => {

@@ -152,6 +152,7 @@ function boot(abi: GuestAbi, runtime: GuestRuntime): string[] {
 /**
  * Plain VGA, because its picture is RAM, which pre-copy carries ahead; that of virtio-gpu would be device state, megabytes
  * that cross the link in the pause. VNC only ever on a unix socket of the guest's own directory.
+ * No clipboard: up to QEMU 10.0 its channel (`qemu-vdagent`) forbids migration.
  */
 function screenArguments(vncSocket: string): string[] {
   const vga = {

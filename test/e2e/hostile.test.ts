@@ -66,6 +66,7 @@ describe('injected code', () => {
     expect(found).toEqual([]);
     expect(await inPage('return Object.keys(sojourn).sort();')).toEqual([
       'call',
+      'screen',
       'shell',
       'subscribe',
     ]);

@@ -25,6 +25,7 @@ const VIEWS = [
   'settings',
   'setup',
   `guest/${everyGuest()[0]?.id}`,
+  `screen/${everyGuest()[0]?.id}`,
 ];
 
 let browser: Browser & AsyncDisposable;
@@ -370,4 +371,22 @@ describe('in the browser', () => {
     await alert.waitFor({ state: 'detached' });
     await other.context().close();
   });
+});
+
+test('two screens beside each other: one says why it is not shown, and texts of a display stay texts', async () => {
+  const { page, complaints } = await openWindow(browser, await world.link());
+  await page.waitForSelector('[data-guest]');
+  const [shown, other] = everyGuest();
+  await goTo(page, `#/screen/${shown?.id}`);
+  await page.locator('.shown canvas').waitFor();
+  await page.getByRole('link', { name: `Show ${other?.name} beside it` }).click();
+  const missing = page.locator('.screen', { hasText: `${HOSTILE} is not running. Start it.` });
+  await missing.waitFor();
+  const copied = page.locator('.screen code');
+  await copied.waitFor();
+  expect(await seen(copied)).toBe(HOSTILE);
+  expect(await page.locator('main img').count()).toBe(0);
+  expect(await wasHacked(page)).toBe(false);
+  expect(complaints).toEqual([]);
+  await page.context().close();
 });

@@ -25,6 +25,7 @@ import {
   laptop,
   startDouble,
 } from '../api/double.ts';
+import { fakeScreen } from './fake-screen.ts';
 
 export const HOSTILE = '<img src=x onerror="window.hacked=1">"\'&{{x}}';
 
@@ -43,8 +44,11 @@ const handoffId = '7c9e6679-7425-40de-944b-e07fc1f90ae7';
 /** Every kind of state and of standby once. */
 export function everyGuest(): GuestView[] {
   return [
-    guestIn('dev-desktop', running, { standby: fakeStandby({ estimateMs: 410 }) }),
-    guestIn('alone', running),
+    guestIn('dev-desktop', running, {
+      standby: fakeStandby({ estimateMs: 410 }),
+      display: 'vga',
+    }),
+    guestIn('alone', running, { display: 'vga' }),
     guestIn('filling', running, {
       standby: fakeStandby({ state: 'filling', progress: fakeProgress(), estimateMs: null }),
     }),
@@ -239,11 +243,14 @@ export async function startFakeWorld(
   const agent = await startDouble(all);
   let server = agent.server;
   const log = pino({ level: 'silent' });
-  const screen = async () => {
+  const [seenGuest] = everyGuest();
+  const screen = async (guest: string) => {
+    if (guest === seenGuest?.id) return fakeScreen({ place: laptop, text: HOSTILE });
     throw new SojournError({
       kind: 'conflict',
       code: 'not-running',
-      message: 'dev-desktop is not running at laptop',
+      message: `${HOSTILE} is not running`,
+      remedy: 'Start it',
     });
   };
   const web = new WebServer({ socketPath: agent.socketPath, screen, log, directory });

@@ -47,7 +47,8 @@ async function everyView(browser: Browser): Promise<void> {
           await page.waitForTimeout(SAMPLE_MS);
           world.tell(everyStatus());
         }
-        for (const view of [...views, `guest/${everyGuest()[0]?.id}`]) {
+        const first = everyGuest()[0]?.id;
+        for (const view of [...views, `guest/${first}`, `screen/${first}`]) {
           await goTo(page, `#/${view}`);
           await page.waitForSelector('main h1');
           await page.waitForSelector('.loading', { state: 'detached' });

@@ -1,5 +1,5 @@
 /** Screens of guests: shown to viewers here and to places that are party to the guest, fetched from where it runs. */
-import { once } from 'node:events';
+import { type EventEmitter, once } from 'node:events';
 import { connect } from 'node:net';
 import { type Duplex, duplexPair } from 'node:stream';
 import { z } from 'zod';
@@ -24,6 +24,8 @@ const MAX_VIEWINGS_OF_PEER = 16;
 const CHANNEL = 'screen';
 /** A guest that has left so lately has not gone on from there, ms. */
 const JUST_NOW_MS = 10_000;
+/** From a guest's claim to its running it takes milliseconds; a viewer waits for so long, ms. */
+const ARRIVAL_MS = 5_000;
 const meta = z.object({ guestId });
 
 export interface ScreensOptions extends Parties {
@@ -31,6 +33,10 @@ export interface ScreensOptions extends Parties {
   readonly files: GuestFiles;
   readonly journal: Journal;
   readonly places: Places;
+  /** It comes just now, and may not run yet. */
+  readonly isArriving: (guestId: string) => boolean;
+  /** Emits `change` when it has come. */
+  readonly changes: EventEmitter<{ change: [] }>;
 }
 
 export class Screens {
@@ -89,9 +95,9 @@ export class Screens {
     });
   }
 
-  /** The guest is about to stop here. */
-  hold(id: string): void {
-    for (const viewing of this.#of(id)) viewing.hold();
+  /** The guest is about to stop here. Resolves when what was typed before has reached it, within 20 ms. */
+  async hold(id: string): Promise<void> {
+    await Promise.all(this.#of(id).map((viewing) => viewing.hold()));
   }
 
   /** It has stayed. */
@@ -125,6 +131,7 @@ export class Screens {
     const { guests, files, places } = this.#options;
     const count = [...this.#viewings.values()].reduce((sum, { size }) => sum + size, 0);
     if (count >= MAX_VIEWINGS) throw tooMany();
+    await this.#arrived(spec.id);
     if (guests.live(spec.id) === undefined) throw notRunning(spec, places.self);
     const display = connect(guestPaths(files.directory(spec)).vncSocket);
     try {
@@ -139,6 +146,14 @@ export class Screens {
       all.delete(viewing);
       if (all.size === 0) this.#viewings.delete(spec.id);
     });
+  }
+
+  /** What is typed before a guest runs is lost with no trace. */
+  async #arrived(id: string): Promise<void> {
+    const { isArriving, changes } = this.#options;
+    const signal = AbortSignal.timeout(ARRIVAL_MS);
+    while (isArriving(id) && !signal.aborted)
+      await once(changes, 'change', { signal }).catch(() => undefined);
   }
 
   async #fetch(spec: GuestSpec, place: string): Promise<Duplex> {

@@ -3,16 +3,24 @@
  *
  *   flowing <──hold, goOn──> held ──moved──> over        `over` is reached from everywhere, once
  *
- * While held nothing that the viewer sends reaches the guest: it is about to stop here, and what came too late would
- * be lost with its QEMU. If it stays it gets everything then; if it has moved the viewer is told how much it got.
+ * While held no input reaches the guest: it is about to stop here, and what came too late would be lost with its QEMU. If
+ * it stays it gets everything then; if it has moved the viewer is told how much it got.
  */
 import type { Duplex } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { PlaceRef } from '../../api/index.ts';
 import { noteFrame, pictureFrames, RfbMessages, type ScreenNote } from '../../api/index.ts';
 import { SojournError, toWireError } from '../../common/index.ts';
 
-/** Input that waits while the guest leaves, bytes; nothing more is read from the viewer above it. */
-const MAX_HELD_BYTES = 64 << 10;
+/** Input that waits for its turn, or while the guest leaves, bytes; nothing more is read from the viewer above it. */
+const MAX_WAITING_BYTES = 64 << 10;
+/**
+ * Between two keys, ms. QEMU lets 10 pass itself (`key-delay-ms`), in a queue that a guest which leaves does not take
+ * along; with this that queue is empty, and what waits does so here.
+ */
+const KEY_SPACING_MS = 12;
+/** What was passed on has gone through QEMU after this, ms. */
+const PASSED_MS = 20;
 /** A display that ends while held is the guest's move, of which we are told in this time, ms. */
 const MOVE_PATIENCE_MS = 10_000;
 /** How often a viewer is told what was taken, ms. */
@@ -30,12 +38,17 @@ export interface ViewingOptions {
 export class Viewing {
   readonly #options: ViewingOptions;
   readonly #messages = new RfbMessages();
-  readonly #waiting: Uint8Array[] = [];
+  /** Input in its order. `start`: where in what the viewer has sent. */
+  readonly #waiting: { readonly bytes: Uint8Array; readonly start: number }[] = [];
+  /** Of whole messages, bytes. */
+  #received = 0;
+  /** When a key was passed on last. */
+  #keyAt = Number.NEGATIVE_INFINITY;
+  #turn: NodeJS.Timeout | undefined;
   /** Resolves when it is over, with everything closed. */
   readonly ended: Promise<void>;
   readonly #ended = Promise.withResolvers<void>();
   #state: 'flowing' | 'held' | 'over' = 'flowing';
-  #taken = 0;
   #told = 0;
   #tell: NodeJS.Timeout | undefined;
   #patience: NodeJS.Timeout | undefined;
@@ -51,18 +64,19 @@ export class Viewing {
     viewer.on('end', () => this.#close());
     viewer.on('close', () => this.#close());
     display.on('data', (chunk: Buffer) => this.#fromDisplay(chunk));
-    display.on('drain', () => {
-      if (this.#state === 'flowing') viewer.resume();
-    });
+    display.on('drain', () => this.#pass());
     // Its end is what matters, and that comes as well.
     display.on('error', () => undefined);
     display.on('close', () => this.#displayEnded());
   }
 
-  hold(): void {
+  /** Resolves when what was passed on before has reached the guest. */
+  async hold(): Promise<void> {
     if (this.#state !== 'flowing') return;
     this.#state = 'held';
     this.#say({ kind: 'held' });
+    const left = this.#keyAt + PASSED_MS - performance.now();
+    if (left > 0) await delay(left);
   }
 
   goOn(): void {
@@ -73,9 +87,8 @@ export class Viewing {
       this.#over(null, displayGone(this.#options));
       return;
     }
-    for (const message of this.#waiting.splice(0)) this.#pass(message);
-    this.#options.viewer.resume();
     this.#say({ kind: 'going-on' });
+    this.#pass();
   }
 
   moved(to: PlaceRef): void {
@@ -90,22 +103,46 @@ export class Viewing {
   #fromViewer(chunk: Buffer): void {
     if (this.#state === 'over') return;
     try {
-      for (const { bytes } of this.#messages.push(chunk)) {
-        if (this.#state === 'held') this.#waiting.push(bytes);
-        else this.#pass(bytes);
+      for (const { bytes, kind } of this.#messages.push(chunk)) {
+        if (kind === 'input') this.#waiting.push({ bytes, start: this.#received });
+        else this.#options.display.write(bytes);
+        this.#received += bytes.length;
       }
     } catch (error) {
       this.#over(null, unreadable(error));
       return;
     }
-    const waiting = this.#waiting.reduce((sum, { length }) => sum + length, 0);
-    const full = waiting > MAX_HELD_BYTES || this.#options.display.writableNeedDrain;
-    if (full) this.#options.viewer.pause();
+    this.#pass();
   }
 
-  #pass(message: Uint8Array): void {
-    this.#options.display.write(message);
-    this.#taken += message.length;
+  /** Of what the viewer has sent, how much the display has had: up to the first input that waits. */
+  get #taken(): number {
+    return this.#waiting[0]?.start ?? this.#received;
+  }
+
+  #pass(): void {
+    const { viewer, display } = this.#options;
+    while (this.#state === 'flowing' && this.#waiting[0] !== undefined) {
+      const { bytes } = this.#waiting[0];
+      const now = performance.now();
+      const wait = isKey(bytes) ? this.#keyAt + KEY_SPACING_MS - now : 0;
+      if (wait > 0) {
+        clearTimeout(this.#turn);
+        this.#turn = setTimeout(() => this.#pass(), wait);
+        break;
+      }
+      if (isKey(bytes)) this.#keyAt = now;
+      this.#waiting.shift();
+      display.write(bytes);
+    }
+    const waiting = this.#waiting.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    if (waiting > MAX_WAITING_BYTES || display.writableNeedDrain) viewer.pause();
+    else viewer.resume();
+    this.#tellTaken();
+  }
+
+  #tellTaken(): void {
+    if (this.#told === this.#taken) return;
     this.#tell ??= setTimeout(() => {
       this.#tell = undefined;
       if (this.#state === 'over' || this.#told === this.#taken) return;
@@ -149,8 +186,8 @@ export class Viewing {
 
   #settle(): void {
     clearTimeout(this.#tell);
+    clearTimeout(this.#turn);
     clearTimeout(this.#patience);
-    this.#waiting.length = 0;
     this.#options.display.destroy();
     this.#ended.resolve();
   }
@@ -159,6 +196,11 @@ export class Viewing {
     const { viewer } = this.#options;
     if (!viewer.destroyed && !viewer.writableEnded) viewer.write(noteFrame(note));
   }
+}
+
+/** KeyEvent, and QEMU's (RFC 6143, 7.5.4). */
+function isKey([type, what]: Uint8Array): boolean {
+  return type === 4 || (type === 255 && what === 0);
 }
 
 function displayGone({ guestName, place }: ViewingOptions): SojournError {

@@ -251,8 +251,7 @@ export const en = {
     notLoaded: 'The viewer could not be loaded. Load the page again.',
     sendTitle: 'Send text to the guest',
     sendLabel: 'Text',
-    sendHelp:
-      'Typed key by key, as on a US keyboard, or put into the clipboard of a guest that takes part in it.',
+    sendHelp: 'It is typed key by key, as on a US keyboard.',
     type: 'Type it',
     toClipboard: 'Into its clipboard',
     tooLong: (characters: number) => `At most ${characters} characters are typed`,

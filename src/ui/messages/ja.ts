@@ -248,7 +248,7 @@ export const ja: Messages = {
     notLoaded: 'ビューアーを読み込めません。ページを再読み込みしてください。',
     sendTitle: 'ゲストに文字を送る',
     sendLabel: '文字',
-    sendHelp: '米国配列のキーとして一つずつ入力するか、対応するゲストのクリップボードに入れます。',
+    sendHelp: '米国配列のキーとして一つずつ入力します。',
     type: '入力する',
     toClipboard: 'クリップボードへ',
     tooLong: (characters) => `入力できるのは ${characters} 文字までです`,

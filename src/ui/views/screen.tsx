@@ -1,7 +1,8 @@
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
 import type { GuestView, PlaceRef, Status } from '../../api/schema.ts';
+import { sentences } from '../model/format.ts';
 import type { ScreenState } from '../model/screen-state.ts';
-import { Button, Dialog, Empty, Failure, Loading } from '../parts/basics.tsx';
+import { Button, Dialog, Empty, Failure, failureText, Loading } from '../parts/basics.tsx';
 import { CopyButton } from '../parts/copy-button.tsx';
 import type { Viewer } from '../screen/viewer.ts';
 import { useApp, useMessages } from '../state/context.ts';
@@ -157,6 +158,7 @@ function GuestScreen({
       {state.kind === 'failed' && (
         <Failure error={state.error} onAgain={() => viewer.current?.again()} />
       )}
+      <WhyNot state={state} />
       {broken && <p role="alert">{texts.notLoaded}</p>}
       {!seen && !broken && state.kind !== 'failed' && <Loading text={texts.opening} />}
       <div
@@ -169,10 +171,24 @@ function GuestScreen({
         <SendText
           onClose={() => setAsking(false)}
           onType={(text) => act((one) => one.type(text))()}
-          onPaste={(text) => act((one) => one.paste(text))()}
+          // A guest that has told of its clipboard takes part; of another one nobody would notice.
+          onPaste={copied === undefined ? undefined : (text) => act((one) => one.paste(text))()}
         />
       )}
     </section>
+  );
+}
+
+/** Why the last try failed, while it is tried again; a guest that has just moved may take a moment. */
+function WhyNot({ state }: { readonly state: ScreenState }) {
+  const messages = useMessages();
+  const waits = state.kind === 'opening' || (state.kind === 'following' && state.to === null);
+  if (!waits || state.error === null) return null;
+  const { message, remedy, foreign } = failureText(state.error, messages);
+  return (
+    <p class="muted" lang={foreign ? 'en' : undefined}>
+      {sentences(message, remedy)}
+    </p>
   );
 }
 
@@ -188,7 +204,7 @@ function SendText({
 }: {
   readonly onClose: () => void;
   readonly onType: (text: string) => void;
-  readonly onPaste: (text: string) => void;
+  readonly onPaste: ((text: string) => void) | undefined;
 }) {
   const { screen: texts, common } = useMessages();
   const [text, setText] = useState('');
@@ -211,7 +227,7 @@ function SendText({
       <p class="muted">{texts.sendHelp}</p>
       <div class="row end">
         <Button onClick={onClose}>{common.cancel}</Button>
-        <Button onClick={then(onPaste)}>{texts.toClipboard}</Button>
+        {onPaste !== undefined && <Button onClick={then(onPaste)}>{texts.toClipboard}</Button>}
         <Button
           look="primary"
           obstacle={text.length > MAX_TYPED ? texts.tooLong(MAX_TYPED) : null}

@@ -104,6 +104,22 @@ test('a guest that stays gets everything that waited, once', async () => {
   expect(all.notes.map(({ kind }) => kind)).toContain('going-on');
 });
 
+test('keys go one after the other, and what waits for its turn was not taken', async () => {
+  const all = joined();
+  const text = Buffer.concat(Array.from({ length: 50 }, (_, code) => key(code)));
+  all.viewer.write(Buffer.concat([HANDSHAKE, text]));
+  await settle();
+  await all.viewing.hold();
+  const reached = all.reached.length;
+  // Some have gone, in order, and not all at once.
+  expect(reached).toBeLessThan(HANDSHAKE.length + text.length);
+  expect(all.reached.subarray(HANDSHAKE.length)).toEqual(
+    text.subarray(0, reached - HANDSHAKE.length),
+  );
+  all.viewing.moved(cloud);
+  await expect.poll(() => last(all)).toMatchObject({ kind: 'over', bytes: reached });
+});
+
 test('a display that ends while the guest leaves waits for the word of its move', async () => {
   const all = joined();
   all.viewing.hold();

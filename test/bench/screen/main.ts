@@ -118,7 +118,8 @@ class ScreenBench {
     const target = this.#places.other(from);
     await source.api.call(
       'standby.arm',
-      { guest: GUEST, at: target.name, wait: true },
+      // The way back would fill while the picture at the site is measured.
+      { guest: GUEST, at: target.name, wait: true, bothWays: false },
       { signal: AbortSignal.timeout(ARM_LIMIT_MS) },
     );
     const plain = await plainViewer(this.#places.lab.device, await this.#displayOf(from));
