@@ -22,13 +22,13 @@ export type ReceivingHandlerParts = Pick<
 
 export function receivingHandlers(parts: ReceivingHandlerParts): ReceivingCalls {
   const { places, receiving, nearby, standbys, departures } = parts;
-  const other = (reference: string): PlaceRef => {
+  const other = (reference: string, cannot: string): PlaceRef => {
     const ref = places.resolve(reference);
     if (ref.id !== places.self.id) return ref;
     throw new SojournError({
       kind: 'usage',
       code: 'place-self',
-      message: 'A place can neither forget itself nor give itself rights',
+      message: `A place cannot ${cannot} itself`,
       remedy: 'Name another place; see "sojourn places"',
     });
   };
@@ -47,7 +47,7 @@ export function receivingHandlers(parts: ReceivingHandlerParts): ReceivingCalls 
       return {};
     },
     'place.forget': async ({ place }) => {
-      const ref = other(place);
+      const ref = other(place, 'forget');
       departures.endTo(ref.id);
       receiving.forget(ref.id);
       await places.forget(ref.id);
@@ -63,7 +63,7 @@ export function receivingHandlers(parts: ReceivingHandlerParts): ReceivingCalls 
           message: 'Limits and the right to fetch guests are given to one place at a time',
           remedy: 'Name the place',
         });
-      const ref = place === undefined ? undefined : other(place);
+      const ref = place === undefined ? undefined : other(place, 'give rights to');
       receiving.change({ ...change, ...(ref === undefined ? {} : { place: ref.id }) });
       await places.receivingChanged();
       return view();
