@@ -222,7 +222,8 @@ export class Places extends EventEmitter<PlacesEvents> {
       throw new SojournError({
         kind: 'conflict',
         code: 'not-a-site',
-        message: 'Invites are made by sites; a device listens nowhere that others could know of',
+        message:
+          'Invites are made by sites; a device listens only for devices that it is paired with',
         remedy:
           'Run "sojourn invite" at a site, or "sojourn pair --nearby" at two devices in one network',
       });

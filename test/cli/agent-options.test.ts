@@ -5,7 +5,7 @@ import { type AgentFlags, agentOptions } from '../../src/cli/commands/agent.ts';
 const options = (flags: Partial<AgentFlags>) =>
   agentOptions({ profile: 'site', logLevel: 'info', state: '/s', ...flags }, {});
 
-test('a device listens nowhere', () => {
+test('a device', () => {
   expect(options({ profile: 'device' })).toEqual({
     profile: 'device',
     stateDirectory: '/s',

@@ -76,7 +76,7 @@ describe('a guest that cannot be made', () => {
     await device.fails(['invite'], {
       exit: 4,
       code: 'not-a-site',
-      line: /A device listens nowhere, .*Run "sojourn invite" at a site/,
+      line: /Invites are made by sites; .*Run "sojourn invite" at a site/,
     });
     await device.ok('stop', '--guests');
   });

@@ -48,7 +48,7 @@ export function agentOptions(flags: AgentFlags, env: NodeJS.ProcessEnv): AgentOp
     const flag = `--${misplaced.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
     throw usageError(
       'option-for-sites',
-      `${flag} is for sites: a device dials out and listens nowhere`,
+      `${flag} is for sites: a device dials out, and listens only for devices that it is paired with`,
       `Leave ${flag} out or use --profile site`,
     );
   }
