@@ -59,6 +59,9 @@ export interface HandoffFigures {
 export interface BaselineFigures {
   readonly plainQemuBlackoutMs: number;
   readonly plainQemuTotalMs: number;
+  /** Of the echoes of somebody in the same subnet, where there was somebody. */
+  readonly plainQemuPacketsSent?: number;
+  readonly plainQemuPacketsLost?: number;
 }
 
 export interface ReportFigures {
@@ -250,12 +253,17 @@ function baseline(evidence: string, events: readonly DemoEvent[]): BaselineFigur
   if (pause === undefined) throw new Error('the QMP logs do not show the plain migration');
   // Where somebody in the same subnet watched, what they noticed, else how long the guest stood still.
   const watched = readEchoes(join(evidence, 'baseline', 'client'));
+  const echoes = countEchoes(watched, start, end + TAIL_MS);
   return {
     plainQemuBlackoutMs:
       watched.length === 0
         ? pause.resumedAt - pause.stoppedAt
         : Math.max(0, ...watched.map((series) => longestGap(series, pause))),
     plainQemuTotalMs: pause.resumedAt - start,
+    ...(watched.length > 0 && {
+      plainQemuPacketsSent: echoes.sent,
+      plainQemuPacketsLost: echoes.lost,
+    }),
   };
 }
 

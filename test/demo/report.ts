@@ -72,7 +72,24 @@ function rounded<T extends object>(values: T): T {
   return Object.fromEntries(entries);
 }
 
-export function table({ baseline, handoffs, reports }: Figures): string {
+/** What a table says of its own topology. */
+export interface TableWords {
+  readonly link: string;
+  readonly plain: readonly string[];
+}
+
+const DEVICE_WORDS: TableWords = {
+  link: 'crossed the laptop’s link',
+  plain: [
+    '* Plain QEMU: how long the guest itself stood still. Without Sojourn its address does not',
+    '  reach the other network at all, so everybody who talked to it would have been cut off.',
+  ],
+};
+
+export function table(
+  { baseline, handoffs, reports }: Figures,
+  words: TableWords = DEVICE_WORDS,
+): string {
   const columns = [
     '',
     ...handoffs.map(({ from, to }) => `${from} to ${to}`),
@@ -99,23 +116,26 @@ export function table({ baseline, handoffs, reports }: Figures): string {
     row(
       'packets sent, 1 ms apart',
       each((one) => `${one.packetsSent}`),
+      baseline?.plainQemuPacketsSent?.toString(),
     ),
     row(
       'packets lost',
       each((one) => `${one.packetsLost}`),
-      'all later ones',
+      baseline?.plainQemuPacketsLost === undefined
+        ? 'all later ones'
+        : `${baseline.plainQemuPacketsLost}`,
     ),
     row(
       'TCP connections broken',
       each((one) => `${one.tcpBroken}`),
-      'all',
+      baseline?.plainQemuPacketsLost === undefined ? 'all' : '',
     ),
     row(
       'disk as it must be',
       each((one) => (one.diskRecordsOk ? 'yes' : 'NO')),
     ),
     row(
-      'crossed the laptop’s link',
+      words.link,
       each((one) => `${(one.bytesOnLink / 1e6).toFixed(1)} MB`),
     ),
   ];
@@ -138,8 +158,7 @@ export function table({ baseline, handoffs, reports }: Figures): string {
     ...lines,
     '',
     `From ${reports.received} reports of the guest: ${running}.`,
-    '* Plain QEMU: how long the guest itself stood still. Without Sojourn its address does not',
-    '  reach the other network at all, so everybody who talked to it would have been cut off.',
+    ...words.plain,
   ].join('\n');
 }
 

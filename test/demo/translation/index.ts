@@ -5,11 +5,19 @@ import { SitesLab } from '../../lab/sites.ts';
 import { Evidence } from '../evidence.ts';
 import { computeFigures } from '../figures.ts';
 import { type DemoOptions, INTERRUPTED } from '../options.ts';
-import { demoResult, table } from '../report.ts';
+import { demoResult, type TableWords, table } from '../report.ts';
 import type { Story } from '../story.ts';
 import { TranslationScenario } from './scenario.ts';
 import { translationComplaints } from './verdict.ts';
 import { readWire } from './wire.ts';
+
+const WORDS: TableWords = {
+  link: 'crossed between the hosts',
+  plain: [
+    '* Plain QEMU: what somebody noticed in one subnet, in which the guest keeps its address by itself.',
+    '  Between the sites its address does not reach the other network at all.',
+  ],
+};
 
 /** Returns the exit code: 0 only when everything was as it must be. */
 export async function translationDemo(
@@ -34,7 +42,7 @@ export async function translationDemo(
       wire,
     };
     writeFileSync(evidence.path('result.json'), `${JSON.stringify(result)}\n`);
-    story.say(`\n${table(figures)}`);
+    story.say(`\n${table(figures, WORDS)}`);
     story.say(
       `Between the sites: ${wire.mobilePackets} packets with mobile addresses, ${wire.homePackets} with the guest's own.`,
     );
