@@ -138,6 +138,11 @@ export class Controller {
     return [...this.#domain.mappings];
   }
 
+  /** The mapping of a guest as it is now. @throws SojournError `guest-unknown` */
+  mapping(guest: string): Mapping {
+    return this.#domain.named(guest);
+  }
+
   /** Ids of gateways that are connected and have what they should. */
   ready(): string[] {
     return [...this.#connected.values()]
