@@ -1,6 +1,5 @@
 /** The places this one is paired with: one standing session to each, pairing, invites, revocation. */
 import { EventEmitter } from 'node:events';
-import { networkInterfaces } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { type PlaceRef, type PlaceView, type RightsView, resolveReference } from '../api/index.ts';
@@ -19,6 +18,8 @@ import {
 } from '../transport/index.ts';
 import { DeviceListening } from './device-listening.ts';
 import { peerCalls, QUESTION_MS } from './peer-messages.ts';
+import { PeerSessions } from './peer-sessions.ts';
+import { endpointsOf, ownAddresses } from './place-addresses.ts';
 import { namingPlace, notPaired, notPairing, pairedNoMore } from './place-errors.ts';
 import type { Peer, PeerStore } from './state/peer-store.ts';
 
@@ -55,8 +56,7 @@ interface PlacesEvents {
 export class Places extends EventEmitter<PlacesEvents> {
   readonly #options: PlacesOptions;
   readonly #dialers = new Map<string, PeerDialer>();
-  /** Two devices that receive dial one another: then there are two, and either will do. */
-  readonly #sessions = new Map<string, readonly Session[]>();
+  readonly #sessions = new PeerSessions();
   readonly #listening: DeviceListening;
   #listener: PeerListener | undefined;
 
@@ -186,8 +186,7 @@ export class Places extends EventEmitter<PlacesEvents> {
   }
 
   session(id: string): Session | undefined {
-    const all = this.#sessions.get(id);
-    return all?.find(({ state }) => state === 'connected') ?? all?.[0];
+    return this.#sessions.of(id);
   }
 
   /** @throws SojournError `not-paired`, `peer-unreachable` */
@@ -343,7 +342,7 @@ export class Places extends EventEmitter<PlacesEvents> {
   #opened(session: Session): void {
     const { peers, log, register } = this.#options;
     const { peer } = session;
-    this.#sessions.set(peer, [session, ...(this.#sessions.get(peer) ?? [])]);
+    this.#sessions.add(session);
     register(session);
     session.on('state', (state) => {
       log.info({ peer, state }, 'session');
@@ -352,9 +351,7 @@ export class Places extends EventEmitter<PlacesEvents> {
       this.emit('changed');
     });
     session.once('closed', () => {
-      const others = (this.#sessions.get(peer) ?? []).filter((other) => other !== session);
-      if (others.length === 0) this.#sessions.delete(peer);
-      else this.#sessions.set(peer, others);
+      this.#sessions.remove(session);
       this.emit('changed');
     });
   }
@@ -400,17 +397,4 @@ export class Places extends EventEmitter<PlacesEvents> {
         this.#options.log.warn({ peer: session.peer, reason: errorText(error) }, 'not described'),
       );
   }
-}
-
-function endpointsOf({ hosts, port }: NonNullable<Listens>): Peer['endpoints'] {
-  return hosts.map((host) => ({ host, port }));
-}
-
-/** Addresses of this host that others may reach it by. */
-function ownAddresses(): string[] {
-  return Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))
-    .map(({ address }) => address)
-    .slice(0, 8);
 }
