@@ -25,12 +25,12 @@ export async function runGateway(flags: GatewayFlags): Promise<void> {
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
   });
-  await gateway.start();
   if (flags.remove) {
     await gateway.remove();
     log.info({ bridge: settings.name }, 'removed');
     return;
   }
+  await gateway.start();
   log.info({ bridge: settings.name, ports: settings.ports.length }, 'ready');
   // Timers that wait for Open vSwitch do not keep the process.
   const alive = setInterval(() => {}, 2 ** 30);

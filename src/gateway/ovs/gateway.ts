@@ -106,11 +106,11 @@ export class OpenVSwitchGateway {
     return this.apply({ ...this.#settings, ports });
   }
 
-  /** Takes the bridge away and ends. */
+  /** Takes the bridge away, if it is ours, and ends; not started before, too. @throws SojournError as `start`. */
   async remove(): Promise<void> {
     await this.#queue(async () => {
-      const database = this.#database;
-      if (database === undefined) return;
+      const database = this.#database ?? (await OvsDatabase.connect(this.#path));
+      this.#database = database;
       const operations = planRemoval(await read(database), this.#settings.name);
       if (operations.length > 0) await database.transact(operations);
     });
