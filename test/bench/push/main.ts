@@ -216,7 +216,9 @@ const empty = (): Measured => ({ barriers: [], forwarding: [], packets: [], behi
 async function measure(way: Way) {
   const one = empty();
   const moved = new Set<number>();
+  const usedBefore = process.cpuUsage();
   for (let n = 0; n < MOVES; n++) moved.add(await moveOne(one));
+  const { user, system } = process.cpuUsage(usedBefore);
   const many = empty();
   const rounds: number[] = [];
   for (let n = 0; n < ROUNDS; n++) {
@@ -231,6 +233,8 @@ async function measure(way: Way) {
   }
   const result = {
     one: {
+      /** Of the controller's process, with the bench in it. */
+      processorMs: rounded((user + system) / 1000 / MOVES),
       barriers: summary(one.barriers),
       forwarding: summary(one.forwarding),
       firstPacket: summary(one.packets),

@@ -136,9 +136,9 @@ export async function openVSwitch(
       sockets.get(`${bridge}-${port}`)?.write(Buffer.concat([length, frame]));
     },
     open: (bridge) => open(at(`${bridge}.mgmt`)),
-    // A barrier says that the tables are changed; what was cached of them is looked at by other threads, behind that.
+    // A barrier says that the tables are changed; what was cached of them is looked at by other threads, behind that; so it is thrown away.
     settled: async () => {
-      await run('ovs-appctl', `--target=${at('ctl')}`, 'revalidator/wait');
+      await run('ovs-appctl', `--target=${at('ctl')}`, 'revalidator/purge');
     },
     close: async () => {
       for (const socket of sockets.values()) socket.destroy();
