@@ -2,7 +2,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PlaceRef } from '../api/index.ts';
-import { asClause } from '../common/index.ts';
+import { asClause, errorText } from '../common/index.ts';
 import { compatibilityProblems } from '../guest/index.ts';
 import type { GuestSpec } from '../guest/spec.ts';
 import type { HandoffResult, SourceOptions } from '../handoff/index.ts';
@@ -34,7 +34,12 @@ export function sourceOptions(
     connect: (signal) => untilConnected(places, to.id, signal),
     datapath: {
       beginSwitchover: async (request) => {
-        await screens.hold(spec.id);
+        // A screen is no reason for a handoff to fail.
+        await screens
+          .hold(spec.id)
+          .catch((error: unknown) =>
+            log.warn({ guest: spec.name, reason: errorText(error) }, 'keys may be lost'),
+          );
         await datapath.client.call('beginSwitchover', request);
       },
       abortSwitchover: async (request) => {

@@ -166,10 +166,10 @@ function screenArguments(vncSocket: string): string[] {
   return [
     ...['-device', ['VGA', ...options].join(',')],
     ...['-device', pci('virtio-tablet-pci', SLOTS.pointer, { id: 'pointer0' })],
-    // Unlike an exclusive one, a shared connection lets several windows show one screen.
+    // Shared, so that several windows can show one screen. No delay of keys: what waits for it is lost when the guest moves.
     ...[
       '-vnc',
-      `unix:${escapeComma(vncSocket)},share=force-shared,connections=${MAX_VIEWERS},power-control=off`,
+      `unix:${escapeComma(vncSocket)},share=force-shared,connections=${MAX_VIEWERS},power-control=off,key-delay-ms=0`,
     ],
   ];
 }

@@ -59,7 +59,7 @@ test('a screen has its frozen slots and a socket of its own; without one nothing
   );
   expect(values(args, '-device').find((device) => device.includes('tablet'))).toMatch(/addr=0x7/);
   expect(values(args, '-vnc')).toEqual([
-    'unix:/run/one,,two/vnc.sock,share=force-shared,connections=16,power-control=off',
+    'unix:/run/one,,two/vnc.sock,share=force-shared,connections=16,power-control=off,key-delay-ms=0',
   ]);
   expect(values(args, '-machine')[0]).not.toMatch(/i8042|graphics/);
   const without = buildArguments(spec, runtime);

@@ -26,6 +26,8 @@ const CHANNEL = 'screen';
 const JUST_NOW_MS = 10_000;
 /** From a guest's claim to its running it takes milliseconds; a viewer waits for so long, ms. */
 const ARRIVAL_MS = 5_000;
+/** Of QEMU's main loop, ms; a handoff that would wait longer has other troubles. */
+const ROUND_MS = 1_000;
 const meta = z.object({ guestId });
 
 export interface ScreensOptions extends Parties {
@@ -95,9 +97,15 @@ export class Screens {
     });
   }
 
-  /** The guest is about to stop here. Resolves when what was typed before has reached it, within 20 ms. */
+  /** The guest is about to stop here. Resolves when what was typed before has reached it: some milliseconds. */
   async hold(id: string): Promise<void> {
-    await Promise.all(this.#of(id).map((viewing) => viewing.hold()));
+    const viewings = this.#of(id);
+    for (const viewing of viewings) viewing.hold();
+    const qmp = this.#options.guests.live(id)?.process.qmp;
+    if (viewings.length === 0 || qmp === undefined) return;
+    // QEMU's main loop reads both sockets: it has read the display's once it has come round for a second question.
+    for (let round = 0; round < 2; round++)
+      await qmp.execute('query-status', undefined, { timeoutMs: ROUND_MS });
   }
 
   /** It has stayed. */

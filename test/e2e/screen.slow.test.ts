@@ -1,0 +1,116 @@
+/**
+ * A guest's screen in the real app: opened from the tray, watched and typed on while the guest goes to the site and comes
+ * back from its standby, with the demo guest's own count of frames and keys as the witness.
+ */
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { order } from '../bench/handoff/index.ts';
+import { GUEST, TwoPlaces } from '../integration/two-places.ts';
+import { App } from './app.ts';
+import { DesktopSession } from './session.ts';
+import { until } from './tray-host.ts';
+
+const PATIENCE_MS = 120_000;
+const ORDER_MS = 60_000;
+/** As fast as people type, ms. */
+const KEY_MS = 80;
+const TYPED = 'the quick brown fox jumps over the lazy dog';
+/** Squares of the picture, `resources/guest/services/picture.c`. */
+const NUMBER = (row: number) => `(() => {
+  const canvas = document.querySelector('.shown canvas');
+  if (canvas === null || canvas.width < 256) return -1;
+  const { data } = canvas.getContext('2d').getImageData(0, ${row * 16 + 8}, 256, 1);
+  let value = 0;
+  for (let bit = 0; bit < 16; bit++) value = value * 2 + (data[(bit * 16 + 8) * 4] > 127 ? 1 : 0);
+  return value;
+})()`;
+
+let places: TwoPlaces;
+let session: DesktopSession;
+let app: App;
+let screen: Page;
+let address: string;
+
+beforeAll(async () => {
+  [places, session] = await Promise.all([
+    TwoPlaces.create({ display: true }),
+    DesktopSession.start(),
+  ]);
+  address = (await places.device.guest(GUEST))?.network.hoa4 ?? '';
+  await order(places.lab.correspondent, address, ['picture 10'], ORDER_MS);
+});
+
+afterAll(async () => {
+  await app?.close().catch(() => undefined);
+  await session?.close();
+  await places?.close();
+});
+
+const frame = () => screen.evaluate(NUMBER(0)) as Promise<number>;
+const keys = () => screen.evaluate(NUMBER(1)) as Promise<number>;
+
+async function moves(): Promise<void> {
+  const before = await frame();
+  await until(frame, (now) => now > before, PATIENCE_MS, 'the picture to move');
+}
+
+test('is opened from the tray, and its picture moves', async () => {
+  const panel = await session.startPanel();
+  app = await App.start({ session, state: places.device.state, arguments: ['--hidden'] });
+  const icon = await panel.icon(20_000);
+  const opened = app.electron.waitForEvent('window', { timeout: PATIENCE_MS });
+  await icon.click(['Open screen'], PATIENCE_MS);
+  screen = await opened;
+  screen.setDefaultTimeout(PATIENCE_MS);
+  await screen.getByText('Runs at laptop').waitFor();
+  await moves();
+});
+
+test.each(['device', 'site'] as const)(
+  'from the %s: the picture follows by itself, and every key arrives once',
+  async (side) => {
+    const [from, to] = [places.place(side), places.other(side)];
+    await from.api.call('standby.arm', {
+      ...{ guest: GUEST, at: to.name, wait: true, bothWays: false },
+    });
+    if (side === 'device') await screen.locator('.shown canvas').click();
+    const before = await keys();
+    const typing = screen.keyboard.type(TYPED, { delay: KEY_MS });
+    await from.api.call('handoff.start', { guest: GUEST, to: to.name });
+    await typing;
+    await screen.getByText(`Runs at ${to.name}`).waitFor();
+    await moves();
+    await until(
+      keys,
+      (now) => now >= before + TYPED.length,
+      20_000,
+      'all keys',
+      async () => String((await keys()) - before),
+    );
+    // A key too many would come now.
+    await moves();
+    expect(await keys()).toBe(before + TYPED.length);
+  },
+);
+
+test('opens by itself where a guest arrives, when that was wished for', async () => {
+  await screen.close();
+  await places.device.api.call('handoff.start', { guest: GUEST, to: places.site.name });
+  await app.electron.evaluate(({ Menu }) => {
+    const find = (items: Electron.MenuItem[]): Electron.MenuItem | undefined => {
+      for (const item of items) {
+        if (item.label.startsWith('Open the screen of a guest')) return item;
+        const below = item.submenu ? find(item.submenu.items) : undefined;
+        if (below !== undefined) return below;
+      }
+      return undefined;
+    };
+    find(Menu.getApplicationMenu()?.items ?? [])?.click();
+  });
+  const opened = app.electron.waitForEvent('window', { timeout: PATIENCE_MS });
+  opened.catch(() => undefined);
+  await places.site.api.call('handoff.start', { guest: GUEST, to: places.device.name });
+  screen = await opened;
+  await screen.getByText('Runs at laptop').waitFor({ timeout: PATIENCE_MS });
+  await moves();
+});
