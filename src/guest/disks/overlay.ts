@@ -109,16 +109,27 @@ export function onOverlayFull(
   listener: (full: OverlayFull) => void,
   failed: (error: unknown) => void,
 ): () => void {
-  return qmp.on('BLOCK_IO_ERROR', ({ data, timeMs }) => {
+  let resumedMs = 0;
+  const offResume = qmp.on('RESUME', ({ timeMs }) => {
+    resumedMs = timeMs;
+  });
+  const offError = qmp.on('BLOCK_IO_ERROR', ({ data, timeMs }) => {
     const parsed = ioErrorSchema.safeParse(data);
     if (!parsed.success || parsed.data.nospace !== true || parsed.data.action !== 'stop') return;
     const disk = disks.find(({ name }) => name === parsed.data['node-name']);
     if (disk === undefined) return;
     statfs(dirname(disk.overlayPath))
-      .then(({ bavail, bsize }) => bavail * bsize < HOST_FULL_BYTES)
-      .then((hostFull) => listener({ disk: disk.name, hostFull, timeMs }))
+      .then(({ bavail, bsize }) => {
+        // It may have been given room meanwhile.
+        if (timeMs < resumedMs) return;
+        listener({ disk: disk.name, hostFull: bavail * bsize < HOST_FULL_BYTES, timeMs });
+      })
       .catch(failed);
   });
+  return () => {
+    offResume();
+    offError();
+  };
 }
 
 /**
