@@ -25,20 +25,27 @@ export function noteFrame(note: ScreenNote): Buffer {
 
 /** Cuts a stream into frames. Bounded by one frame. */
 export class ScreenFrames {
-  #rest: Buffer = Buffer.alloc(0);
+  #pieces: Buffer[] = [];
+  #bytes = 0;
+  /** Nothing can be told before so many bytes are there. */
+  #wanted = HEADER_BYTES;
 
   /** @throws Error for what is no frame, or too long a one */
   *push(chunk: Buffer): Generator<ScreenFrame> {
-    let rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    while (rest.length >= HEADER_BYTES) {
-      const length = rest.readUInt32BE(1);
+    this.#pieces.push(chunk);
+    this.#bytes += chunk.length;
+    while (this.#bytes >= this.#wanted) {
+      const all =
+        this.#pieces.length === 1 ? (this.#pieces[0] ?? chunk) : Buffer.concat(this.#pieces);
+      const length = all.readUInt32BE(1);
       if (length > MAX_SCREEN_FRAME) throw new Error(`a frame of ${length} bytes`);
-      if (rest.length < HEADER_BYTES + length) break;
-      const payload = rest.subarray(HEADER_BYTES, HEADER_BYTES + length);
-      yield frameOf(rest[0], payload);
-      rest = rest.subarray(HEADER_BYTES + length);
+      const end = HEADER_BYTES + length;
+      const whole = all.length >= end;
+      const rest = whole ? all.subarray(end) : all;
+      [this.#pieces, this.#bytes] = [[rest], rest.length];
+      this.#wanted = whole ? HEADER_BYTES : end;
+      if (whole) yield frameOf(all[0], all.subarray(HEADER_BYTES, end));
     }
-    this.#rest = rest;
   }
 }
 
