@@ -106,12 +106,17 @@ function tcp({ payload, at, version }: Packet): void {
   if (from === LINES_PORT && payload.length > headerBytes) connection.lastDataAt = at;
 }
 
-for (const packet of readCapture(join(directory, 'client', 'capture.pcap'))) {
-  if (packet.protocol === UDP) udp(packet);
-  else if (packet.protocol === TCP) tcp(packet);
-  else if (packet.protocol === ICMP) icmp(packet, 8, 0);
-  else if (packet.protocol === ICMPV6) icmp(packet, 128, 129);
+/** In the place of what was read before. */
+function readPackets(capture: string): void {
+  for (const map of [series, streams, connections, lastSequence]) map.clear();
+  for (const packet of readCapture(capture)) {
+    if (packet.protocol === UDP) udp(packet);
+    else if (packet.protocol === TCP) tcp(packet);
+    else if (packet.protocol === ICMP) icmp(packet, 8, 0);
+    else if (packet.protocol === ICMPV6) icmp(packet, 128, 129);
+  }
 }
+readPackets(join(directory, 'client', 'capture.pcap'));
 
 function longestSilence(stoppedAt: number, resumedAt: number): number {
   const silences = [...series.values()].flatMap(({ answers }) => {
@@ -143,7 +148,9 @@ function recordsInOrder(file: string): boolean {
 
 function linkBytes(label: string): number {
   const { statistics } = jsonLines('link.jsonl').find((line) => line.label === label);
-  return statistics['a-to-b'].bytesOut + statistics['b-to-a'].bytesOut;
+  let sum = 0;
+  for (const way of Object.values<{ bytesOut: number }>(statistics)) sum += way.bytesOut;
+  return sum;
 }
 
 const events = jsonLines('events.jsonl');
@@ -206,7 +213,16 @@ const plainResume = qemuTimes('baseline', 'RESUME').find(
 );
 const plainStop = qemuTimes('baseline', 'STOP').findLast((at) => at <= (plainResume ?? 0));
 
-const argv = text('device', 'command-start.txt');
+/** Somebody in the same subnet, where there was one, noticed more than that the guest stood still. */
+const neighbour = join(directory, 'baseline', 'client', 'capture.pcap');
+let plainBlackoutMs = (plainResume ?? Number.NaN) - (plainStop ?? Number.NaN);
+if (existsSync(neighbour)) {
+  readPackets(neighbour);
+  plainBlackoutMs = longestSilence(plainStop ?? Number.NaN, plainResume ?? Number.NaN);
+}
+
+const first = existsSync(join(directory, 'site-a')) ? 'site-a' : 'device';
+const argv = text(first, 'command-start.txt');
 const guest = events.find(({ event }) => event === 'guest');
 process.stdout.write(
   `${JSON.stringify({
@@ -220,7 +236,7 @@ process.stdout.write(
       baselineStart === undefined
         ? null
         : {
-            plainQemuBlackoutMs: (plainResume ?? Number.NaN) - (plainStop ?? Number.NaN),
+            plainQemuBlackoutMs: plainBlackoutMs,
             plainQemuTotalMs: (plainResume ?? Number.NaN) - baselineStart,
           },
     handoffs,

@@ -1,6 +1,8 @@
 /** `npm run demo -- --topology translation`: home addresses and mobile addresses, on Open vSwitch, between two sites. */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { SojournError } from '../../../src/common/index.ts';
 import { SitesLab } from '../../lab/sites.ts';
 import { Evidence } from '../evidence.ts';
 import { computeFigures } from '../figures.ts';
@@ -25,6 +27,7 @@ export async function translationDemo(
   story: Story,
   signal: AbortSignal,
 ): Promise<number> {
+  requireOpenVSwitch();
   const lab = await story.step('networks', () => SitesLab.create());
   try {
     const evidence = new Evidence(
@@ -57,4 +60,16 @@ export async function translationDemo(
   } finally {
     await lab.close();
   }
+}
+
+function requireOpenVSwitch(): void {
+  const { error } = spawnSync('ovs-vswitchd', ['--version'], { stdio: 'ignore' });
+  if (error === undefined) return;
+  throw new SojournError({
+    kind: 'requirement',
+    code: 'ovs-missing',
+    message: `Open vSwitch, which stands at every site of the translation, cannot be run: ${error.message}`,
+    remedy: 'Install it (Debian: openvswitch-switch), or run "sh resources/setup.sh test"',
+    cause: error,
+  });
 }

@@ -150,6 +150,7 @@ export class TranslationScenario {
       const records = evidence.path('baseline', 'records.txt');
       await probes.fetch(SUBNET_GUEST, RECORDS_PORT, records, GUEST_DEADLINE_MS);
       const destination = await start(SUBNET_TAPS[1], 'plain-destination', INCOMING);
+      await probes.startCapture();
       await probes.start();
       probes.spacing(1);
       await probes.startPing('baseline', 1);
