@@ -10,9 +10,7 @@ import { asSojournError, SojournError } from '../../common/index.ts';
 import {
   type Clock,
   type KeepalivePolicy,
-  NO_BUFFER,
   type PacketInMessage,
-  PORT,
   steadyClock,
 } from '../../openflow/index.ts';
 import {
@@ -23,12 +21,9 @@ import {
 } from '../../switch/agent/index.ts';
 import {
   type Attachment,
-  type Gateway,
-  type InstalledFlow,
   type Mapping,
   type Network,
   PURPOSE,
-  planChanges,
   readCookie,
   type Way,
 } from '../flows/index.ts';
@@ -37,7 +32,7 @@ import { Domain } from './domain.ts';
 import type { ChangeReport, ControllerEvent } from './events.ts';
 import { GatewayLink } from './gateway-link.ts';
 import { MappingChanges } from './mapping-changes.ts';
-import { unknownAddress } from './misses.ts';
+import { answerMiss } from './misses.ts';
 import type { GatewayServices } from './services.ts';
 import { Turns } from './turns.ts';
 
@@ -221,7 +216,7 @@ export class Controller {
       link,
       clock: this.#clock,
       turns: this.#repairs,
-      found: (flows) => this.#adopt(gateway, flows),
+      found: (flows) => this.#domain.adopt(gateway, flows),
       desired: () => this.#domain.desired(gateway),
       repaired: (repair) =>
         this.#tell({ type: 'repaired', gateway: id, bundles: link.bundles, ...repair }),
@@ -235,21 +230,15 @@ export class Controller {
     await connected.repair();
   }
 
-  /** In the lazy way nobody but the gateways remembers what they asked for. */
-  #adopt({ id }: Gateway, flows: readonly InstalledFlow[]): void {
-    const domain = this.#domain;
-    if (domain.way === 'push') return;
-    for (const number of new Set(flows.map(({ cookie }) => readCookie(cookie)?.number))) {
-      const mapping = number === undefined ? undefined : domain.find(number);
-      if (mapping !== undefined) domain.ask(mapping, id);
-    }
-  }
-
   #packetIn(connected: Connected, message: PacketInMessage): void {
     const { services } = this.#options;
     const { gateway, link } = connected;
     const cookie = readCookie(message.cookie);
-    if (cookie?.purpose === PURPOSE.miss) this.#miss(connected, message);
+    if (cookie?.purpose === PURPOSE.miss)
+      answerMiss(this.#domain, connected, message, this.#clock.now()).catch((error: unknown) => {
+        this.#tell({ type: 'failed', gateway: gateway.id, reason: asSojournError(error) });
+        connected.repairLater();
+      });
     else if (cookie?.purpose === PURPOSE.service && services?.packetIn !== undefined) {
       try {
         const guest = this.#domain.find(cookie.number);
@@ -258,33 +247,6 @@ export class Controller {
         this.#tell({ type: 'failed', gateway: gateway.id, reason: asSojournError(error) });
       }
     }
-  }
-
-  /** The lazy way: the flows that a packet asked for, and the packet after them. */
-  #miss(connected: Connected, message: PacketInMessage): void {
-    const domain = this.#domain;
-    const { gateway, link, returns } = connected;
-    const address = unknownAddress(message);
-    const mapping = address === undefined ? undefined : domain.owner(address);
-    const inPort = message.match.in_port;
-    if (mapping === undefined || typeof inPort !== 'bigint' || connected.repairing !== undefined)
-      return;
-    const packet = {
-      buffer: NO_BUFFER,
-      inPort: Number(inPort),
-      actions: [{ type: 'output', port: PORT.table } as const],
-      data: message.data,
-    };
-    const now = this.#clock.now();
-    const next = domain.ask(mapping, gateway.id) ? 'again' : returns.next(mapping.number, now);
-    if (next === 'return') link.packetOut(packet);
-    if (next !== 'again') return;
-    returns.begin(mapping.number, now);
-    const plan = planChanges([], domain.flowsOf(gateway, domain.effective(mapping)));
-    link.apply([...plan.receive, ...plan.steer], packet).catch((error: unknown) => {
-      this.#tell({ type: 'failed', gateway: gateway.id, reason: asSojournError(error) });
-      connected.repairLater();
-    });
   }
 
   async #replaceMappings(next: Domain): Promise<void> {

@@ -10,9 +10,11 @@ import {
   type Gateway,
   gatewayFlows,
   holders,
+  type InstalledFlow,
   type Mapping,
   mappingFlows,
   type Network,
+  readCookie,
   type Way,
 } from '../flows/index.ts';
 import type { GatewayServices } from './services.ts';
@@ -149,6 +151,15 @@ export class Domain {
     this.#asked.set(mapping.number, asked.add(gateway));
     this.#heldBy(gateway).add(mapping.number);
     return true;
+  }
+
+  /** In the lazy way nobody but a gateway remembers what it asked for. */
+  adopt({ id }: Gateway, flows: readonly InstalledFlow[]): void {
+    if (this.way === 'push') return;
+    for (const number of new Set(flows.map(({ cookie }) => readCookie(cookie)?.number))) {
+      const mapping = number === undefined ? undefined : this.find(number);
+      if (mapping !== undefined) this.ask(mapping, id);
+    }
   }
 
   /** Gateways must ask again for a guest. */

@@ -12,7 +12,7 @@ import {
   type SwitchPort,
   zeroCounters,
 } from '../../../src/switch/index.ts';
-import { type Answer, PORTS, type Question } from './protocol.ts';
+import { type Answer, KEEPALIVE, PORTS, type Question } from './protocol.ts';
 
 const [datapathId = '', controllerPort = ''] = process.argv.slice(2);
 
@@ -44,6 +44,7 @@ const bridge = new OpenFlowSwitch({ datapathId: BigInt(`0x${datapathId}`) });
 for (const number of Object.values(PORTS)) bridge.engine.attach(new Sink(number));
 new OpenFlowEndpoint({
   datapath: bridge,
+  keepalive: KEEPALIVE,
   controllers: [{ type: 'tcp', host: '127.0.0.1', port: Number(controllerPort) }],
 });
 

@@ -26,7 +26,7 @@ import { ipToBytes, macToBytes } from '../../../src/switch/index.ts';
 import { udp4 } from '../../../src/switch/services/ip.ts';
 import { makeMappings, makeNetwork, random } from './domain.ts';
 import { Gateways } from './gateways.ts';
-import type { Answer } from './protocol.ts';
+import { type Answer, KEEPALIVE } from './protocol.ts';
 
 const { values } = parseArgs({
   options: {
@@ -81,7 +81,13 @@ await once(server, 'listening');
 const { port } = server.address() as { port: number };
 
 function control(way: Way, mappings: readonly Mapping[]): Controller {
-  return new Controller({ network, mappings, way, onEvent: (event) => onEvent(event) });
+  return new Controller({
+    network,
+    mappings,
+    way,
+    keepalive: KEEPALIVE,
+    onEvent: (event) => onEvent(event),
+  });
 }
 
 /** Resolves, by gateway, when it has what it should. */

@@ -1,4 +1,7 @@
-/** What the bench asks its gateways. */
+/** What the bench and its gateways have in common. */
+/** Two hundred processes that start on a busy machine do not answer within seconds, and are not to be given up for that. */
+export const KEEPALIVE = { idleMs: 60_000, deadMs: 60_000 };
+
 export const PORTS = { uplink: 1, hosts: 2, guests: 3 } as const;
 
 export type Question =
