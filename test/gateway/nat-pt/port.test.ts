@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { AddressTable, NatPtPort } from '../../../src/gateway/index.ts';
+import { AddressTable, NatPtPort, readNatPtPort } from '../../../src/gateway/index.ts';
 import {
   ETH_TYPE,
   ipToBytes,
@@ -59,4 +62,21 @@ test('what flows send to the port comes back from it in the other family', () =>
   engine.receiveFrame(end, frame, 0, frame.length);
   engine.flush();
   expect(port.drops).toEqual({ malformed: 1 });
+});
+
+test.each([
+  ['no file', undefined],
+  ['no JSON', 'prefixes'],
+  ['an unknown word', '{"prefix": []}'],
+  ['an address that is none', '{"pairs": [{"ipv4": "192.0.2", "ipv6": "::1"}]}'],
+  ['an MTU that IPv6 has not', '{"mtu6": 1000}'],
+])('%s is no translator', async (_, content) => {
+  const directory = mkdtempSync(join(tmpdir(), 'natpt-'));
+  const file = join(directory, 'addresses.json');
+  if (content !== undefined) writeFileSync(file, content);
+  const { engine } = new OpenFlowSwitch({ datapathId: 1n });
+  await expect(readNatPtPort(file, 1, engine)).rejects.toMatchObject({ code: 'natpt-settings' });
+  writeFileSync(file, '{"prefixes": ["64:ff9b::/96"]}');
+  await expect(readNatPtPort(file, 1, engine)).resolves.toMatchObject({ name: 'natpt1' });
+  rmSync(directory, { recursive: true });
 });
