@@ -280,7 +280,7 @@ async function statusOf(parts: HandlerParts): Promise<Status> {
     guests,
     places: places.views(),
     datapath: datapathView(datapath.process, path, (id) => places.ref(id)),
-    warnings: [...warnings, ...(parts.link?.notices() ?? [])],
+    warnings: [...warnings, ...places.notices(), ...(parts.link?.notices() ?? [])],
     ...(parts.link === undefined ? {} : { link: parts.link.view() }),
     receiving: { receive: receiving.defaultMode, listens: places.listensAt },
     incoming: receiving.incoming(),

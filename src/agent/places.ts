@@ -2,7 +2,13 @@
 import { EventEmitter } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
-import { type PlaceRef, type PlaceView, type RightsView, resolveReference } from '../api/index.ts';
+import {
+  type Notice,
+  type PlaceRef,
+  type PlaceView,
+  type RightsView,
+  resolveReference,
+} from '../api/index.ts';
 import { asSojournError, errorText, SojournError } from '../common/index.ts';
 import {
   createInvite,
@@ -57,6 +63,8 @@ export class Places extends EventEmitter<PlacesEvents> {
   readonly #options: PlacesOptions;
   readonly #dialers = new Map<string, PeerDialer>();
   readonly #sessions = new PeerSessions();
+  /** Places that have ended the pairing, as they have told; of those that nobody heard of since nothing is known. */
+  readonly #endedThere = new Map<string, Date>();
   readonly #listening: DeviceListening;
   #listener: PeerListener | undefined;
 
@@ -275,6 +283,7 @@ export class Places extends EventEmitter<PlacesEvents> {
   async forget(id: string): Promise<void> {
     const { identity, name, peers } = this.#options;
     peers.remove(id);
+    this.#endedThere.delete(id);
     this.#listener?.revoke(id);
     this.#listening.revoke(id);
     const dialer = this.#dialers.get(id);
@@ -282,6 +291,24 @@ export class Places extends EventEmitter<PlacesEvents> {
     await dialer?.close(pairedNoMore({ name, id: identity.id }));
     await this.receivingChanged();
     this.emit('changed');
+  }
+
+  /** What a person should know of pairings. */
+  notices(): Notice[] {
+    return this.all().flatMap(({ id, name }): Notice[] => {
+      const since = this.#endedThere.get(id);
+      if (since === undefined) return [];
+      return [
+        {
+          code: 'pairing-ended-there',
+          severity: 'warning',
+          text: `${name} has ended its pairing with this place`,
+          remedy: `Pair with it again, or end it here too with "sojourn places forget ${name}"`,
+          since: since.toISOString(),
+          showAfterMs: 0,
+        },
+      ];
+    });
   }
 
   views(): PlaceView[] {
@@ -350,7 +377,9 @@ export class Places extends EventEmitter<PlacesEvents> {
       if (state === 'connected') this.#greeted(session);
       this.emit('changed');
     });
-    session.once('closed', () => {
+    this.#endedThere.delete(peer);
+    session.once('closed', ({ code }) => {
+      if (code === 'not-paired') this.#endedThere.set(peer, new Date());
       this.#sessions.remove(session);
       this.emit('changed');
     });

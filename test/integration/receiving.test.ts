@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { IncomingView } from '../../src/api/index.ts';
 import type { SojournError } from '../../src/common/index.ts';
+import { TinyConsole } from '../lab/tiny-guest.ts';
 import type { AgentPlace } from './agent-place.ts';
 import { within } from './agent-place.ts';
 import { ANCHOR, connected, LocalNetwork, PairingPage, pairNearby } from './local-network.ts';
@@ -10,6 +11,7 @@ const DEADLINE_MS = 20_000;
 let network: LocalNetwork;
 let desk: AgentPlace;
 let tablet: AgentPlace;
+let shell: TinyConsole;
 beforeAll(async () => {
   network = await LocalNetwork.create([
     { name: 'desk', side: 'site', flags: ['--listen', '0.0.0.0:7420', ...ANCHOR] },
@@ -19,14 +21,19 @@ beforeAll(async () => {
   // It boots while the two pair.
   await desk.api.call('guest.create', { name: 'wanderer', image: 'tiny' });
   await desk.api.call('guest.start', { guest: 'wanderer' });
+  const { socketPath } = await desk.api.call('guest.console', { guest: 'wanderer' });
+  shell = await TinyConsole.connect(socketPath);
 });
 afterAll(() => network?.close());
 
-const handOff = (from: AgentPlace, to: AgentPlace) =>
-  from.api.call('handoff.start', { guest: 'wanderer', to: to.name }).then(
+/** An emulated guest on a busy machine may not stop in time: then it stays, and another try is as good. */
+async function handOff(from: AgentPlace, to: AgentPlace, tries = 3): Promise<string> {
+  const code = await from.api.call('handoff.start', { guest: 'wanderer', to: to.name }).then(
     () => 'handed over',
     (error: SojournError) => error.code,
   );
+  return code === 'switchover-stalled' && tries > 1 ? handOff(from, to, tries - 1) : code;
+}
 
 const runsAt = (place: AgentPlace) =>
   expect
@@ -78,20 +85,21 @@ test('a guest that nobody lets in in time stays, and leaves nothing behind', asy
   expect(tablet.guestPids()).toEqual([]);
 });
 
-test('a guest that is let in comes, and returns without a question', async () => {
+test('a guest that is let in comes', async () => {
+  await shell.ready();
+  shell.close();
   const outcome = handOff(desk, tablet);
   const { id } = await asked();
   await tablet.api.call('incoming.answer', { incoming: id, answer: 'once' });
   expect(await outcome).toBe('handed over');
   await runsAt(tablet);
-  expect(await handOff(desk, desk)).toBe('handed over');
-  await runsAt(desk);
 });
 
-test('a place that is forgotten is cut off at once', async () => {
+test('a place that is forgotten is cut off at once, and told so', async () => {
   await tablet.api.call('place.forget', { place: 'desk' });
   await connected(desk, 'tablet', false);
-  expect(await handOff(desk, tablet)).toMatch(/^(not-paired|peer-unreachable)$/);
+  expect((await desk.status()).warnings.map(({ code }) => code)).toContain('pairing-ended-there');
+  expect(await handOff(desk, desk)).toMatch(/^(not-paired|peer-unreachable)$/);
   expect((await tablet.api.call('receiving.show', {})).places).toEqual([]);
-  await runsAt(desk);
+  await runsAt(tablet);
 });

@@ -197,7 +197,7 @@ function refused(reason: RefusalReason): ComparisonState {
   return { kind: 'failed', reason: TOLD[reason] };
 }
 
-/** Hex. The role keeps a commitment from being sent back to whom it came from. */
+/** Hex. Role and order of the ids keep a commitment from being sent back to whom it came from. */
 export function commitmentOf(
   role: Role,
   own: string,
