@@ -23,6 +23,8 @@ const MAX_BUNDLE = 1024;
 const MESSAGES_AT_ONCE = 256;
 /** Refusals of one set of changes that are told; the others are counted. */
 const MAX_REFUSALS = 16;
+/** Errors of one connection that answer nothing and are told: a broken switch does not fill the log. */
+const MAX_COMPLAINTS = 64;
 const MISS_SEND_LENGTH = 0xffff;
 
 export interface GatewayLinkOptions {
@@ -52,6 +54,7 @@ export class GatewayLink {
   readonly #batches = new Map<number, Batch>();
   #bundles = false;
   #nextBundle = 1;
+  #complaints = 0;
   #barrier: Promise<void> | undefined;
 
   constructor(options: GatewayLinkOptions) {
@@ -245,8 +248,8 @@ export class GatewayLink {
     else if (message.type === 'error') {
       const batch = this.#batches.get(xid);
       const text = formatMessage(envelope);
-      if (batch === undefined) this.#options.complaint(text);
-      else refuse(batch, text);
+      if (batch !== undefined) refuse(batch, text);
+      else if (this.#complaints++ < MAX_COMPLAINTS) this.#options.complaint(text);
     }
     // Ports and flows that come and go are read again when they matter.
   }

@@ -72,6 +72,12 @@ export class FakeSwitch {
     });
   }
 
+  /** An error that answers nothing. */
+  complain(): void {
+    const data = new Uint8Array(64);
+    this.#connection.send({ type: 'error', errorType: 1, code: 1, data }, 0x7fff_ffff);
+  }
+
   close(): void {
     this.#connection.close();
   }

@@ -223,3 +223,12 @@ test('moves of one guest are made one after the other, and the last one counts',
   });
   expect(lab.controller.mappings()[0]).toMatchObject({ place: 'site-b' });
 });
+
+test('a switch that complains without end is heard 64 times', async () => {
+  lab = new Lab();
+  await lab.all();
+  const one = lab.switches.get('site-a') as FakeSwitch;
+  for (let n = 0; n < 1_000; n++) one.complain();
+  await lab.controller.move('guest-2', 'site-b');
+  expect(lab.events.filter(({ type }) => type === 'complaint')).toHaveLength(64);
+});
