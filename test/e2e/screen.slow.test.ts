@@ -4,8 +4,9 @@
  */
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { SojournError } from '../../src/common/index.ts';
 import { order } from '../bench/handoff/index.ts';
-import { GUEST, TwoPlaces } from '../integration/two-places.ts';
+import { GUEST, type Side, TwoPlaces } from '../integration/two-places.ts';
 import { App } from './app.ts';
 import { DesktopSession } from './session.ts';
 import { until } from './tray-host.ts';
@@ -54,6 +55,18 @@ async function moves(): Promise<void> {
   await until(frame, (now) => now > before, PATIENCE_MS, 'the picture to move');
 }
 
+/** A machine that is busy with other things may be too slow; then the guest stays, and no key may be lost either. */
+async function move(from: Side, tries = 5): Promise<void> {
+  const input = { guest: GUEST, to: places.other(from).name };
+  await places
+    .place(from)
+    .api.call('handoff.start', input)
+    .catch((error: SojournError) => {
+      if (error.code !== 'switchover-stalled' || tries === 0) throw error;
+      return move(from, tries - 1);
+    });
+}
+
 test('is opened from the tray, and its picture moves', async () => {
   const panel = await session.startPanel();
   app = await App.start({ session, state: places.device.state, arguments: ['--hidden'] });
@@ -76,7 +89,7 @@ test.each(['device', 'site'] as const)(
     if (side === 'device') await screen.locator('.shown canvas').click();
     const before = await keys();
     const typing = screen.keyboard.type(TYPED, { delay: KEY_MS });
-    await from.api.call('handoff.start', { guest: GUEST, to: to.name });
+    await move(side);
     await typing;
     await screen.getByText(`Runs at ${to.name}`).waitFor();
     await moves();
@@ -95,7 +108,7 @@ test.each(['device', 'site'] as const)(
 
 test('opens by itself where a guest arrives, when that was wished for', async () => {
   await screen.close();
-  await places.device.api.call('handoff.start', { guest: GUEST, to: places.site.name });
+  await move('device');
   await app.electron.evaluate(({ Menu }) => {
     const find = (items: Electron.MenuItem[]): Electron.MenuItem | undefined => {
       for (const item of items) {
@@ -109,7 +122,7 @@ test('opens by itself where a guest arrives, when that was wished for', async ()
   });
   const opened = app.electron.waitForEvent('window', { timeout: PATIENCE_MS });
   opened.catch(() => undefined);
-  await places.site.api.call('handoff.start', { guest: GUEST, to: places.device.name });
+  await move('site');
   screen = await opened;
   await screen.getByText('Runs at laptop').waitFor({ timeout: PATIENCE_MS });
   await moves();

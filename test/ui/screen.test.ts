@@ -19,7 +19,8 @@ import {
 } from '../../src/ui/model/screen-state.ts';
 import { keysOf } from '../../src/ui/screen/keys.ts';
 
-const key = (code: number) => Uint8Array.of(4, 1, 0, 0, 0, 0, 0, code);
+const key = (code: number, down = 1) => Uint8Array.of(4, down, 0, 0, 0, 0, 0, code);
+const shift = (down: number) => Uint8Array.of(4, down, 0, 0, 0, 0, 0xff, 0xe1);
 const pointer = (buttons: number, x: number) => Uint8Array.of(5, buttons, 0, x, 0, 0);
 const waitingOf = ({ waiting }: InputLog) => waiting.map((bytes) => bytes.at(-1));
 
@@ -37,6 +38,15 @@ describe('input', () => {
   test('is given up rather than doubled where nobody can say', () => {
     const log = typed(sent(typed(noInput, key(1)), 0), key(2));
     expect(waitingOf(lost(log, undefined))).toEqual([2]);
+  });
+
+  test('a modifier that is held goes along; another key that is down does not', () => {
+    const log = sent([shift(1), key(1), key(2)].reduce(typed, noInput), 0);
+    expect(lost(log, 16).waiting).toEqual([shift(1), key(2)]);
+    const released = sent([shift(1), shift(0), key(2)].reduce(typed, noInput), 0);
+    expect(lost(released, 16).waiting).toEqual([key(2)]);
+    // Once told of, it is remembered.
+    expect(lost(taken(log, 16), 24).waiting).toEqual([shift(1)]);
   });
 
   test('of the pointer waits as its last position, but for its buttons', () => {

@@ -8,7 +8,15 @@
  */
 import type { Duplex } from 'node:stream';
 import type { PlaceRef } from '../../api/index.ts';
-import { noteFrame, pictureFrames, RfbMessages, type ScreenNote } from '../../api/index.ts';
+import {
+  keyOf,
+  noteFrame,
+  pictureFrames,
+  pressed,
+  RfbMessages,
+  releaseOf,
+  type ScreenNote,
+} from '../../api/index.ts';
 import { SojournError, toWireError } from '../../common/index.ts';
 
 /** Input that waits for its turn, or while the guest leaves, bytes; nothing more is read from the viewer above it. */
@@ -42,6 +50,8 @@ export class Viewing {
   /** When a key was passed on last. */
   #keyAt = Number.NEGATIVE_INFINITY;
   #turn: NodeJS.Timeout | undefined;
+  /** Presses that the guest has had without their releases. */
+  #down: ReadonlyMap<string, Uint8Array> = new Map();
   /** Resolves when it is over, with everything closed. */
   readonly ended: Promise<void>;
   readonly #ended = Promise.withResolvers<void>();
@@ -70,6 +80,8 @@ export class Viewing {
   hold(): void {
     if (this.#state !== 'flowing') return;
     this.#state = 'held';
+    // QEMU over there takes no release of a key that it has not seen pressed: it would repeat for ever.
+    for (const press of this.#down.values()) this.#options.display.write(releaseOf(press));
     this.#say({ kind: 'held' });
   }
 
@@ -82,6 +94,8 @@ export class Viewing {
       return;
     }
     this.#say({ kind: 'going-on' });
+    for (const press of this.#down.values())
+      if (keyOf(press)?.isModifier === true) this.#options.display.write(press);
     this.#pass();
   }
 
@@ -119,13 +133,15 @@ export class Viewing {
     while (this.#state === 'flowing' && this.#waiting[0] !== undefined) {
       const { bytes } = this.#waiting[0];
       const now = performance.now();
-      const wait = isKey(bytes) ? this.#keyAt + KEY_SPACING_MS - now : 0;
+      const isKey = keyOf(bytes) !== undefined;
+      const wait = isKey ? this.#keyAt + KEY_SPACING_MS - now : 0;
       if (wait > 0) {
         clearTimeout(this.#turn);
         this.#turn = setTimeout(() => this.#pass(), wait);
         break;
       }
-      if (isKey(bytes)) this.#keyAt = now;
+      if (isKey) this.#keyAt = now;
+      this.#down = pressed(this.#down, bytes);
       this.#waiting.shift();
       display.write(bytes);
     }
@@ -190,11 +206,6 @@ export class Viewing {
     const { viewer } = this.#options;
     if (!viewer.destroyed && !viewer.writableEnded) viewer.write(noteFrame(note));
   }
-}
-
-/** KeyEvent, and QEMU's (RFC 6143, 7.5.4). */
-function isKey([type, what]: Uint8Array): boolean {
-  return type === 4 || (type === 255 && what === 0);
 }
 
 function displayGone({ guestName, place }: ViewingOptions): SojournError {

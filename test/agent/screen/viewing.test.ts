@@ -76,7 +76,22 @@ test('what comes while the guest leaves does not reach it, and the viewer is tol
   all.viewing.moved(cloud);
   const bytes = HANDSHAKE.length + 8;
   await expect.poll(() => last(all)).toEqual({ kind: 'over', bytes, to: cloud, error: null });
-  expect(all.reached.length).toBe(bytes);
+  // And the release of what was down.
+  expect(all.reached.length).toBe(bytes + 8);
+});
+
+test('keys that are down are let go of before the guest leaves; modifiers are pressed again if it stays', async () => {
+  const all = joined();
+  const shift = (down: number) => Buffer.of(4, down, 0, 0, 0, 0, 0xff, 0xe1);
+  const release = Buffer.of(4, 0, 0, 0, 0, 0, 0, 1);
+  all.viewer.write(Buffer.concat([HANDSHAKE, shift(1), key(1)]));
+  await expect.poll(() => all.reached.length).toBe(HANDSHAKE.length + 16);
+  all.viewing.hold();
+  await expect.poll(() => all.reached.length).toBe(HANDSHAKE.length + 32);
+  expect(all.reached.subarray(HANDSHAKE.length + 16)).toEqual(Buffer.concat([shift(0), release]));
+  all.viewing.goOn();
+  await expect.poll(() => all.reached.length).toBe(HANDSHAKE.length + 40);
+  expect(all.reached.subarray(HANDSHAKE.length + 32)).toEqual(shift(1));
 });
 
 test('half a message stays with the viewer, who sends it whole', async () => {
@@ -87,7 +102,8 @@ test('half a message stays with the viewer, who sends it whole', async () => {
   all.viewing.moved(cloud);
   await settle();
   expect(last(all)).toMatchObject({ kind: 'over', bytes: HANDSHAKE.length + 8 });
-  expect(all.reached.length).toBe(HANDSHAKE.length + 8);
+  // And the release of what was down.
+  expect(all.reached.length).toBe(HANDSHAKE.length + 16);
 });
 
 test('a guest that stays gets everything that waited, once', async () => {
@@ -109,11 +125,11 @@ test('keys go one after the other, and what waits for its turn was not taken', a
   const text = Buffer.concat(Array.from({ length: 50 }, (_, code) => key(code)));
   all.viewer.write(Buffer.concat([HANDSHAKE, text]));
   await settle();
-  all.viewing.hold();
   const reached = all.reached.length;
+  all.viewing.hold();
   // Some have gone, in order, and not all at once.
   expect(reached).toBeLessThan(HANDSHAKE.length + text.length);
-  expect(all.reached.subarray(HANDSHAKE.length)).toEqual(
+  expect(all.reached.subarray(HANDSHAKE.length, reached)).toEqual(
     text.subarray(0, reached - HANDSHAKE.length),
   );
   all.viewing.moved(cloud);
