@@ -132,7 +132,7 @@ test.each(['en', 'ja'] as const)('pairing with a device nearby, %s', async (loca
   await page.click('dialog .button.primary');
   await expect.poll(() => said).toContainEqual(['answer', { attempt: id, answer: 'same' }]);
   tell(attempt({ kind: 'failed', code: 'pairing-timed-out', text: 'Late', remedy: 'Again' }));
-  const failure = page.locator('dialog [role=alert]');
+  const failure = page.locator('dialog .callout.problem');
   await failure.waitFor();
   expect(await failure.textContent()).toContain(
     locale === 'en' ? 'not confirmed in time' : '時間内に確認されませんでした',
