@@ -69,7 +69,7 @@ export class Connection {
     this.#over = true;
   }
 
-  /** Lets go of all keys, and of the picture. */
+  /** Lets go of the picture. */
   close(): void {
     this.#over = true;
     this.rfb.disconnect();

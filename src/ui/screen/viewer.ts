@@ -3,6 +3,8 @@
  * one is complete. What is typed on it meanwhile waits, and goes to the guest at its new place.
  */
 
+// Past its index: the schemas stay where `no-code-from-text.ts` comes before them.
+import { pressed, releaseOf } from '../../api/rfb-keys.ts';
 import type { ScreenNote } from '../../api/schema.ts';
 import { type InputLog, lost, noInput, sent, taken, typed } from '../model/screen-input.ts';
 import {
@@ -38,6 +40,8 @@ export class Viewer {
   readonly #options: ViewerOptions;
   #state: ScreenState = firstScreen;
   #input: InputLog = noInput;
+  /** Presses without a release so far, by key. */
+  #pressed: ReadonlyMap<string, Uint8Array> = new Map();
   #attempt: Attempt | undefined;
   #shown: Connection | undefined;
   #tries = 0;
@@ -130,7 +134,7 @@ export class Viewer {
     if (link === undefined) return undefined;
     const connection = new Connection(target, place, link, {
       input: (message) => {
-        this.#input = typed(this.#input, message);
+        this.#type(message);
         this.#flush();
       },
       seen: () => this.#show(connection),
@@ -148,12 +152,18 @@ export class Viewer {
     const hadFocus = old?.pane.contains(document.activeElement) === true;
     this.#shown = connection;
     this.#tries = 0;
-    // Lets go of keys that are down: the guest gets that too.
     if (old !== connection) old?.close();
+    // The new one does not know which keys are down, and would never let go of them.
+    for (const press of this.#pressed.values()) this.#type(releaseOf(press));
     connection.pane.classList.add('shown');
     if (hadFocus) connection.rfb.focus();
     this.#flush();
     this.#change({ kind: 'seen', place: connection.place });
+  }
+
+  #type(message: Uint8Array): void {
+    this.#input = typed(this.#input, message);
+    this.#pressed = pressed(this.#pressed, message);
   }
 
   #flush(): void {
