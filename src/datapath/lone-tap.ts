@@ -87,9 +87,12 @@ export class LoneTap {
   /** @param failed gets the end of the adapter instead of its being started again. */
   #spawn(failed?: (error: SojournError) => void): void {
     this.#startedAt = performance.now();
-    const child = spawn(this.#options.qemu, this.#arguments(), {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
+    // A switch that is killed cannot end it any more: the kernel does (prctl(2), PR_SET_PDEATHSIG).
+    const child = spawn(
+      'setpriv',
+      ['--pdeathsig', 'KILL', this.#options.qemu, ...this.#arguments()],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    );
     this.#child = child;
     let complaint = '';
     child.stderr.on('data', (text: Buffer) => {

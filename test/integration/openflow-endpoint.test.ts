@@ -336,3 +336,21 @@ test('it ends when it is told to, and leaves nothing', async () => {
   expect(code).toBe(0);
   expect(await place.run(['ip', '-br', 'link'])).not.toMatch(/left|right/);
 });
+
+test('one that is killed leaves nothing either', async () => {
+  const own = ['--datapath-id', '2', '--listen', `unix:${file('k.mgmt')}`, '--port', '1=tap:brief'];
+  const killed = await place.spawn([process.execPath, MAIN, 'switch', ...own], {
+    stdout: 'pipe',
+    stderr: file('stderr'),
+  });
+  let said = '';
+  for await (const text of killed.stdout ?? []) {
+    said += text;
+    if (said.includes('"ready"')) break;
+  }
+  expect(await place.run(['ip', '-br', 'link'])).toMatch(/brief/);
+  killed.kill('SIGKILL');
+  await expect
+    .poll(() => place.run(['ip', '-br', 'link']), { timeout: 10_000 })
+    .not.toMatch(/brief/);
+});

@@ -1,6 +1,6 @@
 /**
  * `npm run screenshots`: every view, light and dark, English and Japanese, wide and narrow, into `.cache/screenshots`;
- * with `--readme` the one of the README.
+ * with `--readme` those of the README.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -16,6 +16,12 @@ const root = join(import.meta.dirname, '..', '..');
 /** Of statuses that make a line in the chart, and between them, ms. */
 const SAMPLES = 4;
 const SAMPLE_MS = 600;
+
+const README_VIEWS = [
+  { name: 'window', view: '#/', height: 470, colorScheme: 'light' },
+  { name: 'link', view: '#/link', height: 620, colorScheme: 'dark' },
+  { name: 'places', view: '#/places', height: 620, colorScheme: 'light' },
+] as const;
 
 const { values } = parseArgs({ options: { readme: { type: 'boolean', default: false } } });
 await using browser = await launchBrowser();
@@ -82,13 +88,22 @@ async function forReadme(browser: Browser): Promise<void> {
     warnings: [],
   });
   const world = await startFakeWorld(await buildUi(), status);
-  const { page } = await openWindow(browser, await world.link(), {
-    viewport: { width: 1100, height: 470 },
-  });
-  await page.waitForSelector('[data-guest]');
-  const path = join(root, 'resources', 'screenshots', 'window.png');
-  await mkdir(join(path, '..'), { recursive: true });
-  await page.screenshot({ path });
+  const folder = join(root, 'resources', 'screenshots');
+  await mkdir(folder, { recursive: true });
+  for (const { name, view, height, colorScheme } of README_VIEWS) {
+    const viewport = { width: 1100, height };
+    const { page } = await openWindow(browser, await world.link(), { viewport, colorScheme });
+    await page.waitForSelector('[data-guest]');
+    for (let sample = 0; sample < SAMPLES; sample += 1) {
+      world.tell(status);
+      await page.waitForTimeout(SAMPLE_MS);
+    }
+    await goTo(page, view);
+    await page.waitForSelector('.loading', { state: 'detached' });
+    const path = join(folder, `${name}.png`);
+    await page.screenshot({ path });
+    await page.context().close();
+    console.log(path);
+  }
   await world.close();
-  console.log(path);
 }
