@@ -19,7 +19,7 @@ const SAMPLE_MS = 600;
 
 const README_VIEWS = [
   { name: 'window', view: '#/', height: 470, colorScheme: 'light' },
-  { name: 'link', view: '#/link', height: 620, colorScheme: 'dark' },
+  { name: 'rules', view: '#/rules', height: 620, colorScheme: 'dark' },
   { name: 'places', view: '#/places', height: 620, colorScheme: 'light' },
 ] as const;
 
