@@ -12,9 +12,8 @@
  * as on every bridge.
  */
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { serveAddress } from '../../lab/dhcp-server.ts';
 import { type EmulatorOptions, idealDirection } from '../../lab/emulator/index.ts';
 import { ADDRESSES, type Lab, type Namespace, startTapAdapter } from '../../lab/index.ts';
 
@@ -42,7 +41,7 @@ export async function bridgePlaces(
     plug(device, source),
     plug(site, destination),
   ]);
-  await serveAddress(lab);
+  await serveAddress(site, { directory: lab.directory, guest: GUEST, gateway: GATEWAY });
   return { address: GUEST };
 }
 
@@ -81,22 +80,4 @@ async function plug(namespace: Namespace, socket: string): Promise<void> {
     'guest0',
     `stream,server=off,addr.type=unix,addr.path=${options.b}`,
   );
-}
-
-async function serveAddress(lab: Lab): Promise<void> {
-  const path = (name: string) => join(lab.directory, `udhcpd.${name}`);
-  const configuration = {
-    start: GUEST,
-    end: GUEST,
-    interface: 'guests',
-    lease_file: path('leases'),
-    pidfile: path('pid'),
-    'option subnet': '255.255.255.0',
-    'option router': GATEWAY,
-    'option lease': '86400',
-  };
-  const lines = Object.entries(configuration).map(([key, value]) => `${key} ${value}\n`);
-  await writeFile(path('conf'), lines.join(''));
-  await writeFile(path('leases'), '');
-  await lab.site.spawn(['busybox', 'udhcpd', '-f', path('conf')], { stderr: path('log') });
 }

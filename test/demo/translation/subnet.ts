@@ -4,8 +4,7 @@
  *
  *   guest-a, guest-b -[ bridge `guests` 192.0.2.1 ]- eth0 of `neighbour` 192.0.2.200
  */
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { serveAddress } from '../../lab/dhcp-server.ts';
 import type { SitesLab } from '../../lab/sites.ts';
 
 export const SUBNET_GUEST = '192.0.2.2';
@@ -29,19 +28,6 @@ export async function makeSubnet(lab: SitesLab): Promise<void> {
     'link set watch master guests up',
   );
   await neighbour.ip(`address add ${NEIGHBOUR}/24 dev eth0`, 'link set eth0 up', 'link set lo up');
-  const path = (name: string) => join(lab.directory, `udhcpd.${name}`);
-  const configuration = {
-    start: SUBNET_GUEST,
-    end: SUBNET_GUEST,
-    interface: 'guests',
-    lease_file: path('leases'),
-    pidfile: path('pid'),
-    'option subnet': '255.255.255.0',
-    'option router': GATEWAY,
-    'option lease': '86400',
-  };
-  const lines = Object.entries(configuration).map(([key, value]) => `${key} ${value}\n`);
-  await writeFile(path('conf'), lines.join(''));
-  await writeFile(path('leases'), '');
-  await lan.spawn(['busybox', 'udhcpd', '-f', path('conf')], { stderr: path('log') });
+  const { directory } = lab;
+  await serveAddress(lan, { directory, guest: SUBNET_GUEST, gateway: GATEWAY });
 }

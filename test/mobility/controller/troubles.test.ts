@@ -1,34 +1,10 @@
 /** What goes wrong between a controller and its switches, and what the others notice of it. */
 import { afterEach, expect, test } from 'vitest';
 import { Controller, type ControllerEvent } from '../../../src/mobility/controller/index.ts';
-import type { Clock, FlowMod } from '../../../src/openflow/index.ts';
+import type { FlowMod } from '../../../src/openflow/index.ts';
+import { TestClock } from '../../openflow/test-clock.ts';
 import { FakeSwitch } from './fake-switch.ts';
 import { guestAt, network, specs } from './sites.ts';
-
-/** Time stands until it is told to go on. */
-class TestClock implements Clock {
-  #now = 0;
-  #timers: { at: number; run: () => void }[] = [];
-
-  now(): number {
-    return this.#now;
-  }
-
-  after(milliseconds: number, run: () => void): () => void {
-    const timer = { at: this.#now + milliseconds, run };
-    this.#timers.push(timer);
-    return () => {
-      this.#timers = this.#timers.filter((one) => one !== timer);
-    };
-  }
-
-  advance(milliseconds: number): void {
-    this.#now += milliseconds;
-    const due = this.#timers.filter(({ at }) => at <= this.#now);
-    this.#timers = this.#timers.filter(({ at }) => at > this.#now);
-    for (const { run } of due) run();
-  }
-}
 
 class Lab {
   readonly clock = new TestClock();
