@@ -17,10 +17,10 @@ import {
   startDatapath,
 } from '../datapath/index.ts';
 
-/** Pauses between attempts to start it, ms; the last one repeats. The first is short: every guest's network waits. */
-const RESTART_DELAYS_MS = [0, 200, 1_000, 5_000, 30_000];
+/** Pauses between attempts to start it, ms; the last one repeats. All are short: every guest's network waits. */
+const RESTART_DELAYS_MS = [0, 200, 500, 1_000, 2_000];
 /** A datapath that lived this long starts again without a pause, ms. */
-const STABLE_MS = 30_000;
+const STABLE_MS = 5_000;
 /** How often it is asked whether it is alive, and how long it may take to answer, ms. */
 const HEARTBEAT_MS = 2_000;
 const HEARTBEAT_TIMEOUT_MS = 5_000;

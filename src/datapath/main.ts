@@ -1,9 +1,11 @@
 /**
  * The datapath process:  node src/datapath/main.ts --directory DIR [--qemu BINARY]
  *
- * It listens on DIR/datapath.sock, restores DIR/datapath.json and writes `ready` to file descriptor 3, if there is one.
+ * It listens on DIR/datapath.sock and restores DIR/datapath.json. Whoever starts it may give it a socket as file descriptor 3:
+ * it writes `ready` to it, and ends unless it reads an answer: nobody could find a datapath that was not recorded.
  */
-import { closeSync, fstatSync, writeSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { errorText } from '../common/index.ts';
@@ -12,7 +14,7 @@ import { Datapath } from './datapath.ts';
 import { controlSocketPath } from './process.ts';
 import { StateFile } from './store.ts';
 
-const READY_DESCRIPTOR = 3;
+const STARTER_DESCRIPTOR = 3;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -84,17 +86,30 @@ async function main(): Promise<void> {
   }
   await server.listen();
   log.info({ directory, guests: saved?.guests.length ?? 0 }, 'ready');
-  reportReady();
+  if (await isUnrecorded()) {
+    log.warn('whoever started it ended before it was recorded');
+    // As if killed: the next one may be starting here already.
+    process.exit(1);
+  }
 }
 
-/** Whoever started us may wait for a line on descriptor 3. */
-function reportReady(): void {
+/** Tells whoever started us, if anybody waits, that we are ready. Resolves when they have recorded us, or to true when they will not. */
+async function isUnrecorded(): Promise<boolean> {
+  if (!isSocket(STARTER_DESCRIPTOR)) return false;
+  const starter = new Socket({ fd: STARTER_DESCRIPTOR });
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  starter.on('error', () => resolve(true));
+  starter.on('end', () => resolve(true));
+  starter.on('data', () => resolve(false));
+  starter.write('ready\n');
+  return promise.finally(() => starter.destroy());
+}
+
+function isSocket(descriptor: number): boolean {
   try {
-    if (!fstatSync(READY_DESCRIPTOR).isFIFO() && !fstatSync(READY_DESCRIPTOR).isSocket()) return;
-    writeSync(READY_DESCRIPTOR, 'ready\n');
-    closeSync(READY_DESCRIPTOR);
+    return fstatSync(descriptor).isSocket();
   } catch {
-    // Nobody waits, or not any longer.
+    return false;
   }
 }
 

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { open, readFile, rm } from 'node:fs/promises';
 import { getCompileCacheDir } from 'node:module';
+import type { Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -13,7 +14,7 @@ import {
   SojournError,
   writeFileAtomically,
 } from '../common/index.ts';
-import { identifyProcess, isRunning, processIdentity, signalProcess } from '../guest/index.ts';
+import { identifyProcess, isRunning, killProcess, processIdentity } from '../guest/index.ts';
 import { DatapathClient, type DatapathClientOptions } from './client.ts';
 
 const START_TIMEOUT_MS = 15_000;
@@ -68,18 +69,23 @@ export async function startDatapath(options: DatapathStart): Promise<DatapathHan
     const timer = setTimeout(() => reject(new Error('it was not ready in time')), START_TIMEOUT_MS);
     child.once('error', reject);
     child.once('exit', (code, signal) => reject(new Error(`it ended with ${signal ?? code}`)));
-    child.stdio[3]?.once('data', () => resolve());
+    const starter = child.stdio[3] as Socket;
+    starter.on('error', () => undefined);
+    starter.once('data', () => resolve());
+    let record: DatapathRecord;
     try {
       await promise;
+      const identity = await identifyProcess(child.pid as number);
+      if (identity === undefined) throw new Error('it ended at once');
+      record = { process: identity, directory };
+      await writeFileAtomically(recordPath(directory), JSON.stringify(record));
+      await new Promise((written) => starter.write('recorded\n', written));
     } finally {
       clearTimeout(timer);
+      // Without the answer it ends.
+      starter.destroy();
+      child.unref();
     }
-    child.stdio[3]?.destroy();
-    child.unref();
-    const identity = await identifyProcess(child.pid as number);
-    if (identity === undefined) throw new Error('it ended at once');
-    const record = { process: identity, directory };
-    await writeFileAtomically(recordPath(directory), JSON.stringify(record));
     return { client: await DatapathClient.connect(socket, options), record };
   } catch (error) {
     throw new SojournError({
@@ -115,7 +121,7 @@ export async function adoptDatapath(options: DatapathStart): Promise<DatapathHan
 /** Kills the datapath of a directory, if one runs. Its TAP adapter and guests go on. */
 export async function endDatapath(directory: string): Promise<void> {
   const record = await readRecord(directory);
-  if (record !== undefined) await signalProcess(record.process, 'SIGKILL');
+  if (record !== undefined) await killProcess(record.process);
 }
 
 /** Compiled sources are shared with whoever starts it: every guest's network waits for a restart. */

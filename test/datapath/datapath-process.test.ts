@@ -1,8 +1,11 @@
 /** Datapath processes: death and return, spoofing, floods, garbage. */
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, stat, writeFile } from 'node:fs/promises';
 import { createConnection, type Socket, connect as tcpConnect } from 'node:net';
 import { join } from 'node:path';
 import { connect as tlsConnect } from 'node:tls';
+import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { adoptDatapath, DatapathClient } from '../../src/datapath/index.ts';
 import { ALPN_TUNNEL, tlsClientOptions } from '../../src/transport/index.ts';
@@ -90,6 +93,20 @@ describe('a datapath that is killed', () => {
     await expect(place.client.call('status', {})).rejects.toMatchObject({
       code: 'datapath-unreachable',
     });
+  });
+
+  it('does not outlive an agent that ended before it had recorded it', async () => {
+    const place = await single();
+    const main = fileURLToPath(new URL('../../src/datapath/main.ts', import.meta.url));
+    const directory = await mkdtemp(join(place.directory, 'other-'));
+    const child = spawn(process.execPath, [main, '--directory', directory], {
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+    });
+    const starter = child.stdio[3] as Socket;
+    const [ready] = await once(starter, 'data');
+    expect(`${ready}`).toBe('ready\n');
+    starter.destroy();
+    expect(await once(child, 'exit')).toEqual([1, null]);
   });
 
   it('keeps events for the agent that comes later', async () => {
