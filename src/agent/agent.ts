@@ -406,10 +406,20 @@ function onDatapathEvent(
 ): void {
   log.debug(event, 'datapath event');
   if (event.event === 'guestPortReconnected')
-    departures
-      .calm(event.guestId)
-      .then(() => guests.wakeNetwork(event.guestId))
-      .catch((error: unknown) => log.warn({ reason: errorText(error) }, 'guest network not woken'));
+    wakeNetwork(event.guestId, guests, departures, log).catch((error: unknown) =>
+      log.warn({ reason: errorText(error) }, 'guest network not woken'),
+    );
+}
+
+async function wakeNetwork(
+  guestId: string,
+  guests: Guests,
+  departures: Departures,
+  log: Logger,
+): Promise<void> {
+  if (!(await guests.isNetworkStuck(guestId))) return;
+  log.info({ guestId }, 'the guest cannot send: it is stopped and continued');
+  await departures.atRest(guestId, () => guests.wakeNetwork(guestId));
 }
 
 function agentInfo(

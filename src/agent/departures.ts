@@ -271,13 +271,13 @@ export class Departures {
   }
 
   /**
-   * Resolves when the guest may be stopped and continued at will: in a switchover that would stop the wrong guest, and
-   * after a seal a `cont` would run it twice.
+   * Does what must not happen while QEMU sends the guest's memory, such as to stop and continue it: a handoff is waited for, a
+   * standby ends before.
    */
-  async calm(guestId: string): Promise<void> {
+  async atRest(guestId: string, action: () => Promise<void>): Promise<void> {
     const departure = this.#departures.get(guestId);
-    if (departure === undefined || CALM.has(departure.progress.phase)) return;
-    await departure.settled.promise;
+    if (departure !== undefined && isMoving(departure)) await departure.settled.promise;
+    await this.withoutStandby(guestId, action);
   }
 
   /** Ends what goes to the place and may still be ended: it is not trusted any more. */

@@ -28,7 +28,13 @@ import {
 import { GuestTurns } from './guest-turns.ts';
 import { keepUp } from './guest-upkeep.ts';
 import { type GuestExit, watchGuest } from './guest-watch.ts';
-import { type LiveGuest, type LivePhase, phaseOf, wakeNetwork } from './live-guest.ts';
+import {
+  isNetworkStuck,
+  type LiveGuest,
+  type LivePhase,
+  phaseOf,
+  wakeNetwork,
+} from './live-guest.ts';
 import { Persistence } from './persistence.ts';
 import type { StoredGuest } from './state/guest-store.ts';
 
@@ -266,7 +272,13 @@ export class Guests extends EventEmitter<GuestEvents> {
     this.emit('changed', stored.spec.id);
   }
 
-  /** After a switch that died or stalled. */
+  /** After a switch that died or stalled: whether the guest cannot send any more. */
+  async isNetworkStuck(guestId: string): Promise<boolean> {
+    const live = this.#live.get(guestId);
+    return live?.phase.kind === 'running' && (await isNetworkStuck(live));
+  }
+
+  /** The guest can send again. Not while it is handed over, or stands by. */
   async wakeNetwork(guestId: string): Promise<void> {
     const live = this.#live.get(guestId);
     if (live?.phase.kind === 'running') await wakeNetwork(live);

@@ -151,35 +151,34 @@ export class SourceMemory {
     let state = initialResidue;
     for (;;) {
       signal.throwIfAborted();
-      const { ram, disk, running, slowedBy } = await this.look(disks);
+      const { ram, disk, slowedBy } = await this.look(disks);
       if (ram !== undefined) {
         this.#measure(disk.ackedBytes, this.queued(disk));
         const judged = this.judge(state, ram, this.queued(disk), options());
         state = judged.state;
         onLook({ ...judged.look, slowedBy });
-        if (judged.look.verdict.action === 'release') {
-          if (!running) throw new Error('the guest was paused during the handoff');
-          return judged.look.verdict;
-        }
+        if (judged.look.verdict.action === 'release') return judged.look.verdict;
       }
       await delay(LOOK_EVERY_MS, undefined, { signal });
     }
   }
 
-  /** What QEMU says of memory, disks and the guest now. */
+  /**
+   * What QEMU says of memory and disks now. Rejects when somebody else has paused the guest: QEMU does not wait for the release
+   * then, and whoever continues it is refused.
+   */
   async look(disks: SourceDisks): Promise<{
     readonly ram: MigrateInfo['ram'];
     readonly disk: DiskProgress;
-    readonly running: boolean;
     readonly slowedBy: number;
   }> {
-    const [info, disk, { running }] = await Promise.all([
+    const [info, disk, { running, status }] = await Promise.all([
       this.#query(),
       disks.progress(),
       this.#qmp.execute('query-status').then((answer) => statusInfo.parse(answer)),
     ]);
-    const slowedBy = info['cpu-throttle-percentage'] ?? 0;
-    return { ram: info.ram, disk, running, slowedBy };
+    if (!running) throw paused(status);
+    return { ram: info.ram, disk, slowedBy: info['cpu-throttle-percentage'] ?? 0 };
   }
 
   /** For what the link carries, where it is busy only now and then. */
@@ -305,6 +304,15 @@ export class SourceMemory {
       })
       .catch(onBroken);
   }
+}
+
+function paused(status: string): SojournError {
+  return new SojournError({
+    kind: 'conflict',
+    code: 'guest-paused',
+    message: `The guest was paused during the handoff (QEMU says ${status})`,
+    remedy: 'See "sojourn status" for why, let it go on, and try again',
+  });
 }
 
 function failed(info: MigrateInfo): SojournError {

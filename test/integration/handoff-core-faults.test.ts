@@ -59,6 +59,16 @@ describe('before the seal the guest stays', () => {
     30_000,
   );
 
+  test('somebody pauses the guest: QEMU would not wait for the release then', async () => {
+    let paused: Promise<unknown> = Promise.resolve();
+    lab.onPhase = (now) => {
+      if (now === 'memory') paused = lab.source.qmp.execute('stop');
+    };
+    await expectAtSource(await lab.handOff(), 'guest-paused');
+    await paused;
+    await lab.incoming?.end();
+  }, 30_000);
+
   test('the memory stream stalls in the switchover', async () => {
     lab.link.onCall = (method) => {
       if (method === 'handoff.loaded') lab.link.stall('handoff.memory');
