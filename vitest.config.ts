@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
-const integration = ['test/integration/**/*.test.ts', 'test/e2e/**/*.test.ts'];
+const integration = 'test/integration/**/*.test.ts';
+/** Whose figures or pictures something else would spoil. */
+const alone = ['test/e2e/**/*.test.ts', 'test/integration/demo.test.ts'];
 const slow = 'test/**/*.slow.test.ts';
 const setupFiles = ['test/integration/tell-recent-lines.ts'];
 
@@ -10,15 +12,29 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          sequence: { groupOrder: 0 },
           include: ['test/**/*.test.ts'],
-          exclude: [...integration, slow],
+          exclude: [integration, ...alone, slow],
         },
       },
       {
-        // Real QEMUs, namespaces, ports and displays: one file at a time, and time for an emulated boot.
+        // Real QEMUs in network namespaces of their own: mostly they wait for each other. Time for an emulated boot.
         test: {
           name: 'integration',
-          include: integration,
+          sequence: { groupOrder: 1 },
+          include: [integration],
+          exclude: [...alone, slow],
+          setupFiles,
+          maxWorkers: 2,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'alone',
+          sequence: { groupOrder: 2 },
+          include: alone,
           exclude: [slow],
           setupFiles,
           fileParallelism: false,
@@ -29,6 +45,7 @@ export default defineConfig({
       {
         test: {
           name: 'slow',
+          sequence: { groupOrder: 3 },
           include: [slow],
           setupFiles,
           fileParallelism: false,

@@ -1,5 +1,5 @@
 /**
- * `npm test`: type check, lint, unit tests, integration tests; `--slow`: the slow tests alone. Further
+ * `npm test`: type check, lint, unit tests, integration tests, those that run alone; `--slow`: the slow tests alone. Further
  * arguments choose test files by parts of their names, without the checks.
  * The last line is always `N passed, N failed`; a check that fails counts as one failed test.
  */
@@ -64,7 +64,6 @@ async function vitest(project: string): Promise<Outcome> {
   await rm(file, { force: true });
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
   const options = filters.length > 0 ? ['--passWithNoTests', ...filters] : [];
-  if (project !== 'unit') options.push('--no-file-parallelism');
   const ok = await run('vitest', ['run', `--project=${project}`, ...reporters, ...options]);
   const text = await readFile(file, 'utf8').catch(() => undefined);
   const outcome = count(text === undefined ? { testResults: [] } : report.parse(JSON.parse(text)));
@@ -102,7 +101,7 @@ async function all(): Promise<Outcome[]> {
       outcomes.push(await check(`type check, ${folder}`, 'tsc', ['--noEmit', '-p', folder]));
     outcomes.push(await check('lint', 'biome', ['check', '--error-on-warnings', '.']));
   }
-  outcomes.push(await vitest('unit'), await vitest('integration'));
+  for (const project of ['unit', 'integration', 'alone']) outcomes.push(await vitest(project));
   return outcomes;
 }
 
