@@ -40,6 +40,8 @@ export interface SupervisorOptions {
 export class DatapathSupervisor extends EventEmitter<SupervisorEvents> {
   readonly #options: SupervisorOptions;
   readonly #guests = new Map<string, GuestSettings>();
+  /** Guests whose packets it may hold, for a switchover that was ended while it did not answer. */
+  readonly #held = new Set<string>();
   readonly #stop = new AbortController();
   #handle: DatapathHandle | undefined;
   #running: Promise<void> | undefined;
@@ -137,6 +139,26 @@ export class DatapathSupervisor extends EventEmitter<SupervisorEvents> {
     await this.#sooner(() => this.client.call('releasePort', { guestId }));
   }
 
+  /**
+   * The guest stays here, and gets what was held for it. One that does not answer may have begun to hold, or do so when it goes on:
+   * it is told then.
+   */
+  async abortSwitchover(guestId: string): Promise<void> {
+    this.#held.add(guestId);
+    await this.#sooner(() => this.#releaseHeld(guestId));
+  }
+
+  /** Rejects while it does not answer; it may refuse, because it does not know the guest any more. */
+  async #releaseHeld(guestId: string): Promise<void> {
+    try {
+      await this.client.call('abortSwitchover', { guestId });
+    } catch (error) {
+      if (!(error instanceof SojournError) || error.kind === 'unreachable') throw error;
+      this.#options.log.debug({ guestId, reason: error.message }, 'nothing was held');
+    }
+    this.#held.delete(guestId);
+  }
+
   /** Pushes the configuration again: peers have changed. */
   async configure(): Promise<void> {
     const { problems } = await this.client.call('configure', this.#options.configuration());
@@ -166,6 +188,7 @@ export class DatapathSupervisor extends EventEmitter<SupervisorEvents> {
     await this.configure();
     if (this.#complete) await this.#removeUnknown();
     await this.#pushGuests();
+    for (const guestId of this.#held) await this.#releaseHeld(guestId);
     this.emit('changed');
   }
 

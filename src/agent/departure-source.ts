@@ -44,7 +44,7 @@ export function sourceOptions(
       },
       abortSwitchover: async (request) => {
         screens.goOn(spec.id);
-        await datapath.client.call('abortSwitchover', request);
+        await datapath.abortSwitchover(request.guestId);
       },
       commitSwitchover: async (request) => {
         await datapath.client.call('commitSwitchover', request);

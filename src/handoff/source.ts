@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { SojournError } from '../common/index.ts';
 import { type HandoffKey, SEAL_VALID_MS } from './messages.ts';
-import type { SessionPort } from './ports.ts';
+import type { QmpPort, SessionPort } from './ports.ts';
 import { type HandoffPhase, PhaseTimes } from './progress.ts';
 import { errorOf, reasonOf } from './reason.ts';
 import type { SourceRecord, SourceRecordType } from './records.ts';
@@ -31,6 +31,8 @@ export const ASK_AGAIN_MS = 250;
 export const ASK_AGAIN_MAX_MS = 5_000;
 /** Clocks of two hosts run differently by much less than this over the time that a seal counts, ms. */
 const CLOCK_TOLERANCE_MS = 50;
+
+const NO_ANSWER = 'The guest’s QEMU does not answer. The guest goes on as soon as it does.';
 
 const pauseBefore = (again: number) => Math.min(ASK_AGAIN_MS * 2 ** again, ASK_AGAIN_MAX_MS);
 
@@ -300,16 +302,7 @@ class SourceHandoff {
     const reason = state.kind === 'aborting' ? state.reason : undefined;
     await this.#attempt.stop(errorOf(reason ?? { code: 'handoff-ended', message: 'It ended' }));
     await this.#attempting;
-    const running =
-      guest !== undefined &&
-      !guest.qmp.isClosed &&
-      (await runGuestHere(guest.qmp, log).then(
-        () => true,
-        (error: unknown) => {
-          log.warn({ ...this.#key, err: error }, 'the guest could not be continued');
-          return false;
-        },
-      ));
+    const running = guest !== undefined && (await this.#runHere(guest.qmp));
     // Of a guest that is gone, too: the datapath changes no mapping while it holds packets.
     await this.#bestEffort('delivering held packets', () =>
       datapath.abortSwitchover({ guestId: spec.id }),
@@ -320,6 +313,22 @@ class SourceHandoff {
     }
     await this.#bestEffort('removing the mirrors', () => removeMirrors(guest.qmp, log));
     this.#dispatch({ type: 'resumed' });
+  }
+
+  /** Until it runs, or its QEMU is gone: one that does not answer may be stopped or starved, and goes on some time. */
+  async #runHere(qmp: QmpPort): Promise<boolean> {
+    for (let again = 0; !qmp.isClosed; again += 1) {
+      try {
+        await runGuestHere(qmp, this.#options.log);
+        return true;
+      } catch (error) {
+        const { log } = this.#options;
+        log.warn({ ...this.#key, err: error }, 'the guest could not be continued yet');
+        this.#attempt.report({ notice: NO_ANSWER });
+        await Promise.race([delay(pauseBefore(again)), qmp.closed]);
+      }
+    }
+    return false;
   }
 
   async #notifyAbort(): Promise<void> {

@@ -82,6 +82,27 @@ describe('a guest that is removed', () => {
   });
 });
 
+describe('a switchover that is ended while the datapath does not answer', () => {
+  it('is ended when it goes on, and has begun to hold packets only then', async () => {
+    const { guestId } = settings(2);
+    const port = { socket: join(directory, '2'), held: false };
+    await supervisor.setGuest(settings(2, { location: { kind: 'local' }, port }));
+    const datapath = pid() as number;
+    const reached = vi.fn();
+    process.kill(datapath, 'SIGSTOP');
+    const begun = supervisor.client.call('beginSwitchover', { guestId, epoch: 1 }).catch(reached);
+    const again = once(supervisor, 'changed').then(() => once(supervisor, 'changed'));
+    await supervisor.client.close();
+    await begun;
+    await supervisor.abortSwitchover(guestId);
+    process.kill(datapath, 'SIGCONT');
+    await again;
+    expect(reached).toHaveBeenCalled();
+    expect(pid()).toBe(datapath);
+    expect((await supervisor.status())?.guests[0]?.state).toBe('live');
+  });
+});
+
 describe('an address that its home gave to another guest', () => {
   const heir = { ...settings(4), network: settings(2).network };
 

@@ -69,6 +69,21 @@ describe('before the seal the guest stays', () => {
     await lab.incoming?.end();
   }, 30_000);
 
+  test('its QEMU does not answer for longer than anybody waits: it goes on when it does', async () => {
+    const cancel = new AbortController();
+    lab.onPhase = (now) => {
+      if (now !== 'memory') return;
+      lab.source.process.kill('SIGSTOP');
+      cancel.abort();
+    };
+    const handoff = lab.handOff({ signal: cancel.signal });
+    const waits = () => lab.progress.some(({ notice }) => notice?.includes('does not answer'));
+    while (!waits()) await delay(50);
+    lab.source.process.kill('SIGCONT');
+    await expectAtSource(await handoff, /cancelled/);
+    await lab.incoming?.end();
+  }, 60_000);
+
   test('the memory stream stalls in the switchover', async () => {
     lab.link.onCall = (method) => {
       if (method === 'handoff.loaded') lab.link.stall('handoff.memory');

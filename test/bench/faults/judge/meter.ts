@@ -48,7 +48,8 @@ function used(pid: string, threads: Map<string, number>): number | undefined {
     const path = `/proc/${pid}/task/${thread}`;
     if (!threads.has(thread) && !read(`${path}/comm`).startsWith('CPU ')) continue;
     const total = Number(read(`${path}/schedstat`).split(' ')[0]);
-    sum += total - (threads.get(thread) ?? 0);
+    // To come into being is not to run.
+    sum += total - (threads.get(thread) ?? total);
     threads.set(thread, total);
   }
   return sum;
@@ -72,11 +73,9 @@ function sample(): void {
   }
   const words = ['ran', from.toFixed(1), to.toFixed(1)];
   for (const [pid, threads] of qemus) {
-    const isNew = threads.size === 0;
     const ns = used(pid, threads);
     if (ns === undefined) qemus.delete(pid);
-    // What it has used before it was found was not used in this window.
-    else if (!isNew && ns > 0) words.push(pid, String(ns));
+    else if (ns > 0) words.push(pid, String(ns));
   }
   process.stdout.write(`${words.join(' ')}\n`);
   from = to;
