@@ -50,12 +50,15 @@ export interface DeparturesOptions {
   readonly screens: Pick<Screens, 'hold' | 'goOn' | 'moved' | 'settled'>;
 }
 
+/** A place that is told of no older ones forgets them by itself (`LOADED_WAIT_MS`). */
+const MAX_UNTOLD = 64;
+
 export class Departures {
   readonly #options: DeparturesOptions;
   readonly #departures = new Map<string, Departure>();
   /** Guests of which no standby may begin now, and by how many that is wanted. */
   readonly #blocked = new Map<string, number>();
-  /** Handoffs that a person ended here while the other place was away; it may still wait for their seals. */
+  /** Handoffs that ended here, and that the other place may still wait for: it was away, or this agent had died. The latest last. */
   readonly #untold = new Map<string, { peer: string; guestId: string; epoch: number }>();
 
   constructor(options: DeparturesOptions) {
@@ -259,7 +262,7 @@ export class Departures {
           ...(standby === undefined ? {} : { standby }),
         }),
       );
-      await this.#settle(spec, to, result);
+      await this.#settle(spec, to, result, ownership.epoch);
       if (result.outcome === 'stayed') throw stayed(spec, to, result);
       return result;
     } finally {
@@ -342,7 +345,7 @@ export class Departures {
         }),
       );
       log.info({ guest: spec.name, handoffId, outcome: result?.outcome }, 'handoff recovered');
-      if (result !== undefined) await this.#settle(spec, to, result);
+      if (result !== undefined) await this.#settle(spec, to, result, epoch);
     } finally {
       this.#departures.delete(spec.id);
       this.#options.screens.settled(spec.id);
@@ -380,10 +383,17 @@ export class Departures {
     return departure;
   }
 
-  async #settle(spec: GuestSpec, to: PlaceRef, result: HandoffResult): Promise<void> {
-    if (result.reason?.code === 'kept-here') {
-      const { handoffId, epoch } = result;
-      this.#untold.set(handoffId, { peer: to.id, guestId: spec.id, epoch: epoch - 1 });
+  /** `epoch`: the one under which the guest was here before. */
+  async #settle(
+    spec: GuestSpec,
+    to: PlaceRef,
+    result: HandoffResult,
+    epoch: number,
+  ): Promise<void> {
+    if (result.outcome === 'stayed') {
+      const { handoffId } = result;
+      this.#untold.set(handoffId, { peer: to.id, guestId: spec.id, epoch: epoch + 1 });
+      for (const old of [...this.#untold.keys()].slice(0, -MAX_UNTOLD)) this.#untold.delete(old);
       void this.tell(to.id);
     }
     await settleDeparture(this.#options, spec, to, result);

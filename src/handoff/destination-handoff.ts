@@ -283,7 +283,7 @@ export class DestinationHandoff {
     } catch (error) {
       this.#deps.log.warn({ err: error }, 'the guest is ours, but could not be marked so');
     }
-    const failure = await letRun(guest, this.#watched);
+    const failure = await letRun(guest, this.#watched, this.#deps.log);
     if (failure !== undefined) {
       this.#dispatch({ type: 'not-activated', ...failure });
       return;

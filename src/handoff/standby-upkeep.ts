@@ -89,7 +89,6 @@ export class StandbyUpkeep {
     const { memory, disks, rate, standby } = this.#options;
     const { trigger, budget } = standby;
     const woken = AbortSignal.any([trigger, signal]);
-    await memory.sweep();
     const { ram } = await memory.look(disks);
     this.#sent = ram?.['normal-bytes'] ?? 0;
     this.#left = ram?.remaining ?? 0;
