@@ -8,7 +8,9 @@ export interface Conditions {
   readonly onBattery?: boolean;
   readonly metered?: boolean;
   readonly lid?: 'open' | 'closed';
+  /** Not told: a device that is locked is not used. */
   readonly locked?: boolean;
+  readonly usedMsAgo?: number;
   /** The system sleeps or goes down in this time; null when that is over. */
   readonly suspendInMs?: number | null;
   readonly shutdownInMs?: number | null;

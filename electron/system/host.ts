@@ -10,6 +10,8 @@ import { followServices } from './services.ts';
 
 /** How often it is looked at while sleep waits, ms. */
 const WATCH_MS = 200;
+/** How often the agent is told when somebody used this device, ms. */
+const USED_EVERY_MS = 15_000;
 
 export interface HostOptions {
   /** Rejects while the agent is away; it is told again when it is back. */
@@ -25,6 +27,8 @@ export class Host {
   #bus: Bus | undefined;
   #leaving: Leaving | undefined;
   #watch: NodeJS.Timeout | undefined;
+  #use: NodeJS.Timeout | undefined;
+  #lockedAt: number | undefined;
 
   constructor(options: HostOptions) {
     this.#options = options;
@@ -35,6 +39,8 @@ export class Host {
   }
 
   async start(): Promise<void> {
+    this.#tellUse();
+    this.#use = setInterval(() => this.#tellUse(), USED_EVERY_MS);
     if (process.platform === 'linux') {
       this.#bus = await followServices((conditions) => this.#take(conditions));
       return;
@@ -62,6 +68,7 @@ export class Host {
 
   close(): void {
     clearInterval(this.#watch);
+    clearInterval(this.#use);
     this.#inhibitor.release();
     this.#bus?.disconnect();
   }
@@ -70,10 +77,19 @@ export class Host {
     const changed = difference(this.#conditions, now);
     if (changed === undefined) return;
     this.#conditions = { ...this.#conditions, ...changed };
+    if (changed.locked !== undefined)
+      this.#lockedAt = changed.locked ? performance.now() : undefined;
     this.#tell(changed);
     const patienceMs = changed.suspendInMs ?? changed.shutdownInMs;
     if (typeof patienceMs === 'number') this.#wait(patienceMs);
     if (changed.suspendInMs === null || changed.shutdownInMs === null) this.#stopWaiting();
+  }
+
+  /** Keys and pointer, of any program. */
+  #tellUse(): void {
+    const idleMs = powerMonitor.getSystemIdleTime() * 1000;
+    const lockedMs = this.#lockedAt === undefined ? 0 : performance.now() - this.#lockedAt;
+    this.#take({ usedMsAgo: Math.max(idleMs, lockedMs) });
   }
 
   #tell(conditions: Conditions): void {

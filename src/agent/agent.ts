@@ -25,6 +25,7 @@ import { MulticastDiscovery, Nearby } from './nearby/index.ts';
 import type { AgentOptions } from './options.ts';
 import { registerPeerQuestions } from './peer-questions.ts';
 import { Places } from './places.ts';
+import { Presence } from './presence.ts';
 import { comesBack, Receiving } from './receiving/index.ts';
 import { recover } from './recovery.ts';
 import { RegistryService } from './registry-service.ts';
@@ -178,8 +179,14 @@ async function compose(
       places,
       departures,
       receiving,
+      presence,
     });
   };
+  const presence = new Presence({
+    ...{ store, journal, log },
+    places: () => places,
+    now: () => performance.now(),
+  });
   const places: Places = new Places({
     identity,
     name: options.name,
@@ -268,6 +275,8 @@ async function compose(
   stack.defer(() => standbys.close());
   const whereabouts = new Whereabouts(places, registry);
   screens.whereabouts = whereabouts;
+  presence.start();
+  stack.defer(() => presence.close());
   const policy = new PolicyStore(database);
   const watched = {
     store,
@@ -279,6 +288,7 @@ async function compose(
     places,
     whereabouts,
     receiving,
+    presence,
   };
   const link =
     options.profile === 'site'
@@ -333,7 +343,7 @@ async function compose(
       info,
       ...{ store, journal, guests, files, images, machine, places, registry, datapath },
       ...{ departures, standbys, arrivals, life, web, changes },
-      ...{ whereabouts, policy, link, receiving, nearby },
+      ...{ whereabouts, presence, policy, link, receiving, nearby },
       stop: async (what) => {
         const left = what === 'keep' ? guests.allLive().map(({ spec }) => spec.name) : [];
         // After the answer has gone out.

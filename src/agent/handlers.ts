@@ -27,6 +27,7 @@ import type { Nearby } from './nearby/index.ts';
 import { peerCalls, REQUEST_MS } from './peer-messages.ts';
 import type { Places } from './places.ts';
 import { policyHandlers } from './policy-handlers.ts';
+import type { Presence } from './presence.ts';
 import type { Receiving } from './receiving/index.ts';
 import { receivingHandlers } from './receiving-handlers.ts';
 import type { RegistryService } from './registry-service.ts';
@@ -62,6 +63,7 @@ export interface HandlerParts {
   readonly receiving: Receiving;
   readonly nearby: Nearby;
   readonly whereabouts: Whereabouts;
+  readonly presence: Presence;
   readonly web: WebServer;
   readonly policy: PolicyStore;
   /** Undefined at a site, whose network nobody walks out of. */
@@ -180,12 +182,13 @@ export function createHandlers(parts: HandlerParts): Handlers {
     },
     'agent.conditions': async (told) => {
       const { standbys } = parts;
-      const { metered, onBattery } = told;
+      const { metered, onBattery, usedMsAgo } = told;
       const before = standbys.conditions;
       standbys.conditions = {
         metered: metered ?? before.metered,
         onBattery: onBattery ?? before.onBattery,
       };
+      if (usedMsAgo !== undefined) parts.presence.used(usedMsAgo);
       parts.link?.tell(told);
       return standbys.conditions;
     },

@@ -18,15 +18,22 @@ export function requireParty(
   guestId: string,
 ): StoredGuest {
   const stored = store.find(guestId);
-  const party =
-    stored?.spec.home === peer || journal.of(guestId).some((record) => hadGuest(record, peer));
-  if (stored !== undefined && party) return stored;
+  if (stored !== undefined && isParty({ store, journal }, peer, guestId)) return stored;
   throw new SojournError({
     kind: 'refused',
     code: 'guest-not-yours',
     message: `${places.self.name} has no guest that ${places.ref(peer).name} may ask for by that id`,
     remedy: 'A guest can be fetched by the places that have had it before',
   });
+}
+
+export function isParty(
+  { store, journal }: Pick<Parties, 'store' | 'journal'>,
+  peer: string,
+  guestId: string,
+): boolean {
+  const home = store.find(guestId)?.spec.home;
+  return home === peer || journal.of(guestId).some((record) => hadGuest(record, peer));
 }
 
 const HAVING = new Set(['incoming-claimed', 'handoff-sealed', 'handoff-released']);

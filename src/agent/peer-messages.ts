@@ -6,6 +6,7 @@
  *   registry.*          to the site that anchors a guest's home address
  *   guest.whereabouts   how is the guest that you have?
  *   guest.request       hand that guest to me
+ *   person.used         somebody used this device so long ago; and the others?
  */
 import { z } from 'zod';
 import { guestId, guestName, guestNetwork, macAddress, placeId } from '../guest/spec.ts';
@@ -80,6 +81,11 @@ export const peerMessages = {
     }),
     /** The asking place sees the guest arrive by itself; an error says why it stayed. */
     result: handoffSummary,
+  },
+  /** Milliseconds; null: nobody knows. The answer is of the device that was used last, of those that had a guest in common. */
+  'person.used': {
+    params: z.object({ usedMsAgo: milliseconds.nullable() }),
+    result: z.object({ usedMsAgo: milliseconds.nullable() }),
   },
   'guest.cancel-request': { params: z.object({ guestId }), result: z.object({}) },
 } as const;

@@ -9,6 +9,7 @@ import type { Journal } from './journal.ts';
 import { requireParty } from './parties.ts';
 import { peerCalls } from './peer-messages.ts';
 import type { Places } from './places.ts';
+import type { Presence } from './presence.ts';
 import type { Receiving } from './receiving/index.ts';
 import type { RegistryService } from './registry-service.ts';
 import type { GuestStore } from './state/guest-store.ts';
@@ -22,6 +23,7 @@ export interface PeerQuestionParts {
   readonly places: Places;
   readonly departures: Departures;
   readonly receiving: Receiving;
+  readonly presence: Presence;
 }
 
 export function registerPeerQuestions(session: Session, parts: PeerQuestionParts): void {
@@ -51,6 +53,9 @@ export function registerPeerQuestions(session: Session, parts: PeerQuestionParts
     const onProgress = () => undefined;
     return departures.start(spec, places.ref(peer), { signal, onProgress, manner });
   });
+  peerCalls.handle(session, 'person.used', async ({ usedMsAgo }) => ({
+    usedMsAgo: parts.presence.heard(peer, usedMsAgo),
+  }));
   peerCalls.handle(session, 'guest.cancel-request', async ({ guestId }) => {
     departures.cancel(party(guestId).spec);
     return {};

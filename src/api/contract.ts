@@ -186,6 +186,8 @@ export const contract = {
       metered: z.boolean().optional(),
       onBattery: z.boolean().optional(),
       lid: z.enum(['open', 'closed']).optional(),
+      /** How long ago somebody used this device. */
+      usedMsAgo: z.number().nonnegative().optional(),
       /** The system sleeps or goes down in this time; null when that is over. */
       suspendInMs: z.number().nonnegative().nullable().optional(),
       shutdownInMs: z.number().nonnegative().nullable().optional(),

@@ -19,6 +19,7 @@ export type WatchParts = Pick<
   | 'whereabouts'
   | 'changes'
   | 'receiving'
+  | 'presence'
 >;
 
 export function watchPorts(parts: WatchParts): WatchPorts {
@@ -37,6 +38,7 @@ export function watchPorts(parts: WatchParts): WatchPorts {
     tighten: (guests) => standbys.tighten(guests),
     handOff: async (spec, to, manner, signal) => move(spec, to, manner, signal),
     bringBack: async (spec, manner, signal) => move(spec, places.self, manner, signal),
+    personAt: () => parts.presence.personAt,
     changed: () => changes.emit('change'),
   };
 }

@@ -49,6 +49,8 @@ export interface WatchPorts {
     signal: AbortSignal,
   ) => Promise<unknown>;
   readonly bringBack: (spec: GuestSpec, manner: Manner, signal: AbortSignal) => Promise<unknown>;
+  /** Which device the person uses whose guests these are. */
+  readonly personAt: () => Situation['personAt'];
   /** A view may have changed. */
   readonly changed: () => void;
 }
@@ -320,7 +322,7 @@ export class LinkWatch {
     return {
       probes: { suspect: view?.suspect ?? false, bytesPerSecond: view?.bytesPerSecond },
       ...this.#host.facts(sample, performance.now()),
-      personAt: 'unknown' as const,
+      personAt: this.#options.ports.personAt(),
       wish: undefined,
     };
   }

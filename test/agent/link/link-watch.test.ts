@@ -82,6 +82,7 @@ class World {
         guests: () => [this.guest],
         standbyPlace: () => cloud,
         session: () => undefined,
+        personAt: () => 'here',
         arm: async (_spec, place) => {
           this.done.push(`arm at ${place.name}`);
           this.guest = { ...this.guest, standby: standby() };
