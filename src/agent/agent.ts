@@ -94,7 +94,7 @@ async function compose(
     machine,
     log,
     netSocket,
-    isLeaving: (guestId) => departures.occupies(guestId),
+    departing: (guestId) => departures.departing(guestId),
     qmpLog: qmpEvidence(state.path, process.env),
   });
   guests.on('changed', changed);

@@ -66,6 +66,7 @@ export function sourceOptions(
         ...problem,
         message: asClause(`It could not come back, because ${asClause(message)}`),
       })),
+    releaseDisks: () => parts.guests.releaseDisks(spec.id),
     onProgress: (progress) => {
       departure.progress = toApiProgress(progress, departure.progress);
       departure.onProgress(departure.progress);

@@ -76,6 +76,13 @@ export class Departures {
     return this.#departures.has(guestId);
   }
 
+  /** What a handoff, if there is one, does with the guest at present. */
+  departing(guestId: string): 'moving' | 'standing-by' | undefined {
+    const departure = this.#departures.get(guestId);
+    if (departure === undefined) return undefined;
+    return isMoving(departure) ? 'moving' : 'standing-by';
+  }
+
   /** The end of what is under way with the guest, if anything is. */
   settled(guestId: string): Promise<void> | undefined {
     return this.#departures.get(guestId)?.settled.promise;
@@ -247,13 +254,8 @@ export class Departures {
       await places.connected(to.id, departure.cancel.signal);
       const live = guests.live(spec.id);
       if (live === undefined) throw notRunning(spec);
-      // A standby may last for days, in which no other job can read the disks.
-      if (standby !== undefined)
-        await guests.copyDisks(spec.id).catch((error: unknown) => {
-          const reason = errorText(error);
-          this.#options.log.warn({ guest: spec.name, reason }, 'overlay not copied to disk');
-        });
-      await guests.releaseDisks(spec.id);
+      if (standby === undefined) await guests.releaseDisks(spec.id);
+      else if (!live.copiedStandingBy) await this.#copyBefore(spec);
       void this.#announce(spec, departure, ownership.epoch);
       const result = await withDirectory(this.#options.files, spec, (directory) =>
         runSource({
@@ -271,6 +273,14 @@ export class Departures {
       departure.settled.resolve();
       this.#options.changed(spec.id);
     }
+  }
+
+  /** A standby may last for days, in which no copy can be made of this guest's disks. */
+  async #copyBefore({ id, name }: GuestSpec): Promise<void> {
+    const { guests, log } = this.#options;
+    await guests.copyDisks(id).catch((error: unknown) => {
+      log.warn({ guest: name, reason: errorText(error) }, 'overlay not copied to disk');
+    });
   }
 
   /**

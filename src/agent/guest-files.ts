@@ -20,6 +20,7 @@ import {
   overlayEnd,
   overlayUsage,
   type PersistDisk,
+  type PersistOptions,
   persistLive,
   type QmpClient,
 } from '../guest/index.ts';
@@ -130,11 +131,11 @@ export class GuestFiles {
     spec: GuestSpec,
     qmp: QmpClient,
     disks: readonly DiskRuntime[],
-    signal?: AbortSignal,
+    options: PersistOptions = {},
   ): Promise<void> {
     if (!isCopied(spec) || disks.length === 0) return;
     const at = new Date().toISOString();
-    await persistLive(qmp, this.#persisted(spec, disks), signal === undefined ? {} : { signal });
+    await persistLive(qmp, this.#persisted(spec, disks), options);
     await writeCopyRecord(this.#copyRecord(spec), { at, final: false });
   }
 

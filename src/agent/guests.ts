@@ -5,16 +5,15 @@
 import { EventEmitter } from 'node:events';
 import { errorText, SojournError } from '../common/index.ts';
 import {
+  canPersistMirrored,
   correctClock,
   endStrays,
-  type GuestProcess,
   type GuestProcessRecord,
   guestPaths,
   type QmpLogEntry,
   raiseOverlayLimit,
   removePersistRemains,
 } from '../guest/index.ts';
-import type { DiskRuntime } from '../guest/runtime.ts';
 import type { GuestSpec } from '../guest/spec.ts';
 import { crashed, ended, endedWhileAway } from './guest-end.ts';
 import type { OverlayContent } from './guest-files.ts';
@@ -26,7 +25,7 @@ import {
   type Unresponsive,
 } from './guest-search.ts';
 import { GuestTurns } from './guest-turns.ts';
-import { keepUp } from './guest-upkeep.ts';
+import { type Departing, keepUp } from './guest-upkeep.ts';
 import { type GuestExit, watchGuest } from './guest-watch.ts';
 import {
   isNetworkStuck,
@@ -48,8 +47,7 @@ const FORCED_STOP_MS = 0;
 export type { LiveGuest, LivePhase } from './live-guest.ts';
 
 export interface GuestsDependencies extends LaunchParts {
-  /** Whether a handoff of the guest is under way, which has its disks for itself. */
-  readonly isLeaving: (guestId: string) => boolean;
+  readonly departing: Departing;
   /** Every QMP line, for evidence; undefined: not wanted. */
   readonly qmpLog: ((spec: GuestSpec, entry: QmpLogEntry) => void) | undefined;
 }
@@ -181,7 +179,13 @@ export class Guests extends EventEmitter<GuestEvents> {
         await removePersistRemains(found.qmp).catch((error: unknown) =>
           log.warn({ guest, reason: errorText(error) }, 'copy of an earlier agent not ended'),
         );
-        const live = this.#register(spec, found, now.disks, new Date(now.since));
+        const copiedStandingBy = await canPersistMirrored(found.qmp, now.disks);
+        const live = this.#register(spec, {
+          process: found,
+          disks: now.disks,
+          since: new Date(now.since),
+          copiedStandingBy,
+        });
         live.phase = await phaseOf(live, phase);
         return live;
       }
@@ -252,9 +256,9 @@ export class Guests extends EventEmitter<GuestEvents> {
     if (live !== undefined) await this.#persistence.copyNow(live);
   }
 
-  /** Resolves when nothing of this place's own uses the guest's disks: a handoff is about to. */
+  /** Resolves when nothing of this place's own uses the guest's disks: a handoff is about to. Never rejects. */
   releaseDisks(guestId: string): Promise<void> {
-    return this.#persistence.interrupt(guestId);
+    return this.#persistence.release(guestId);
   }
 
   /** Gives the overlays more room; a guest that the limit had paused goes on. */
@@ -315,8 +319,8 @@ export class Guests extends EventEmitter<GuestEvents> {
       await this.#stays.get(spec.id)?.settled.promise.catch(() => undefined);
       const how = { content, incoming: phase.kind === 'incoming' };
       const options = this.#processOptions(spec);
-      const { process, disks, since } = await launchGuest(spec, how, this.#parts, options);
-      const live = this.#register(spec, process, disks, since);
+      const launched = await launchGuest(spec, how, this.#parts, options);
+      const live = this.#register(spec, { ...launched, copiedStandingBy: true });
       live.phase = phase;
       return live;
     });
@@ -336,14 +340,9 @@ export class Guests extends EventEmitter<GuestEvents> {
     return record;
   }
 
-  #register(
-    spec: GuestSpec,
-    process: GuestProcess,
-    disks: readonly DiskRuntime[],
-    since: Date,
-  ): LiveGuest {
+  #register(spec: GuestSpec, found: Omit<LiveGuest, 'spec' | 'phase'>): LiveGuest {
     const { log } = this.#parts;
-    const live: LiveGuest = { spec, process, disks, phase: { kind: 'starting' }, since };
+    const live: LiveGuest = { ...found, spec, phase: { kind: 'starting' } };
     const settled = Promise.withResolvers<void>();
     settled.promise.catch(notSettled(spec, log));
     this.#live.set(spec.id, live);

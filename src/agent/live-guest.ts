@@ -29,6 +29,8 @@ export interface LiveGuest {
   readonly spec: GuestSpec;
   readonly process: GuestProcess;
   readonly disks: readonly DiskRuntime[];
+  /** Copies of its disks can be made while it stands by elsewhere. */
+  readonly copiedStandingBy: boolean;
   phase: LivePhase;
   since: Date;
 }

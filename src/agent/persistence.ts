@@ -2,15 +2,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { errorText } from '../common/index.ts';
-import { bytesWritten } from '../guest/index.ts';
+import { bytesWritten, type PersistOptions } from '../guest/index.ts';
 import type { GuestFiles } from './guest-files.ts';
 import type { LiveGuest } from './live-guest.ts';
 
 interface Copy {
   readonly abort: AbortController;
+  /** Resolves when QEMU has nothing to do with it any more, which is before `done`. */
+  readonly released: Promise<void>;
   /** Never rejects. */
   readonly done: Promise<void>;
 }
+
+type CopyOptions = Required<Pick<PersistOptions, 'signal' | 'onReleased'>>;
 
 /** What of a guest is needed to copy its disks. */
 type Source = Pick<LiveGuest, 'spec' | 'process' | 'disks'>;
@@ -29,22 +33,29 @@ export class Persistence {
 
   /** Makes a copy after a while, in the background; one that fails is reported in the log only. */
   begin(live: Source, delayMs: number): void {
-    this.#inBackground(live, async (signal) => {
-      await delay(delayMs, undefined, { signal, ref: false });
-      await this.#copy(live, signal);
+    this.#inBackground(live, async (options) => {
+      await delay(delayMs, undefined, { signal: options.signal, ref: false });
+      await this.#copy(live, options);
     });
   }
 
   /** As `begin`, at once, if the guest has written anything since its last copy. */
   refresh(live: Source): void {
-    this.#inBackground(live, (signal) => this.#copy(live, signal, true));
+    this.#inBackground(live, (options) => this.#copy(live, options, true));
   }
 
-  /** Resolves when no copy is under way: a handoff, and QEMU's end, want the guest's disks for themselves. */
+  /** Resolves when no copy is under way. */
   async interrupt(guestId: string): Promise<void> {
     const copy = this.#copies.get(guestId);
     copy?.abort.abort();
     await copy?.done;
+  }
+
+  /** As `interrupt`, as soon as a handoff can have the guest's disks for itself; it does not wait for this place's disk. */
+  async release(guestId: string): Promise<void> {
+    const copy = this.#copies.get(guestId);
+    copy?.abort.abort();
+    await copy?.released;
   }
 
   /** A copy as of now. A guest that ends meanwhile has its files settled by its end. */
@@ -58,10 +69,11 @@ export class Persistence {
     }
   }
 
-  #inBackground({ spec }: Source, copy: (signal: AbortSignal) => Promise<void>): void {
+  #inBackground({ spec }: Source, copy: (options: CopyOptions) => Promise<void>): void {
     if (this.#copies.has(spec.id)) return;
     const abort = new AbortController();
-    const done = copy(abort.signal)
+    const released = Promise.withResolvers<void>();
+    const done = copy({ signal: abort.signal, onReleased: released.resolve })
       .catch((error: unknown) => {
         if (abort.signal.aborted) return;
         this.#log.warn(
@@ -69,16 +81,19 @@ export class Persistence {
           'overlay not copied to disk',
         );
       })
-      .finally(() => this.#copies.delete(spec.id));
-    this.#copies.set(spec.id, { abort, done });
+      .finally(() => {
+        released.resolve();
+        this.#copies.delete(spec.id);
+      });
+    this.#copies.set(spec.id, { abort, released: released.promise, done });
   }
 
-  async #copy(live: Source, signal?: AbortSignal, onlyIfWritten = false): Promise<void> {
+  async #copy(live: Source, options?: CopyOptions, onlyIfWritten = false): Promise<void> {
     if (live.spec.overlayStorage === 'disk') return;
     const written = await bytesWritten(live.process.qmp);
-    signal?.throwIfAborted();
+    options?.signal.throwIfAborted();
     if (onlyIfWritten && this.#copied.get(live) === written) return;
-    await this.#files.persistRunning(live.spec, live.process.qmp, live.disks, signal);
+    await this.#files.persistRunning(live.spec, live.process.qmp, live.disks, options);
     this.#copied.set(live, written);
   }
 }

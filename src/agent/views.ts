@@ -197,7 +197,7 @@ function notices(facts: GuestFacts): Notice[] {
 /** A problem of a standby is told when it has lasted, ms: most of them end by themselves. */
 const STANDBY_PROBLEM_AFTER_MS = 20_000;
 
-/** Without a standby copies are made every ten minutes. */
+/** Of other guests copies are made every ten minutes. */
 const COPY_OLD_AFTER_MS = 10 * 60_000;
 
 function standbyNotices({ stored, ownership, standby, arrival, ...facts }: GuestFacts): Notice[] {
@@ -215,13 +215,16 @@ function standbyNotices({ stored, ownership, standby, arrival, ...facts }: Guest
       since: standby.since,
       showAfterMs: STANDBY_PROBLEM_AFTER_MS,
     });
-  const kept = stored.spec.overlayStorage === 'memory' && stored.disks.length > 0;
-  if (ownership.kind === 'here' && standby?.state === 'armed' && kept)
+  const uncopied =
+    facts.live?.copiedStandingBy === false &&
+    stored.spec.overlayStorage === 'memory' &&
+    stored.disks.length > 0;
+  if (ownership.kind === 'here' && standby?.state === 'armed' && uncopied)
     found.push({
       code: 'disk-copy-waits',
       severity: 'info',
       text: `While ${name} stands by, what it writes is in memory only; the last copy on disk is of when that began`,
-      remedy: `Make a copy now and then by disarming it, or create such guests with "--overlay disk"`,
+      remedy: `An earlier version of Sojourn has started it: stop and start it, or hand it over once, and copies go on`,
       since: standby.since,
       showAfterMs: COPY_OLD_AFTER_MS,
     });

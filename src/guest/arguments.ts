@@ -20,6 +20,8 @@ const NET_RECONNECT_MS = 100;
 const TCG_CODE_MIB = 256;
 /** Block nodes are whole sectors long. */
 const SECTOR_BYTES = 512;
+/** The throttle group of all filters. */
+const NO_LIMIT = 'no-limit';
 const FIRST_DISK_SLOT = 0x08;
 const SLOTS = {
   display: 0x01,
@@ -101,10 +103,16 @@ export function buildArguments(spec: GuestSpec, runtime: GuestRuntime): string[]
     ...['-object', 'rng-random,id=rng0,filename=/dev/urandom'],
     ...['-device', pci('virtio-rng-pci', SLOTS.rng, { id: 'rng', rng: 'rng0' })],
     ...(displayOf(abi) === undefined ? [] : screenArguments(paths.vncSocket)),
+    ...['-object', `throttle-group,id=${NO_LIMIT}`],
     ...abi.disks.flatMap((disk, index) => diskArguments(spec, disk, index, runtime)),
     ...(runtime.incoming ? ['-incoming', 'defer'] : []),
     ...(runtime.incoming || runtime.paused === true ? ['-S'] : []),
   ];
+}
+
+/** Name of the node of a disk's overlay, under the filter that its device uses; QEMUs of earlier versions have none. */
+export function overlayNode(diskName: string): string {
+  return `${diskName}-overlay`;
 }
 
 /** Options of the raw node that limits an overlay; `blockdev-reopen` takes them again with a larger size. */
@@ -182,9 +190,8 @@ function diskArguments(
 ): string[] {
   const local = runtime.disks.find(({ name }) => name === disk.name);
   if (local === undefined) throw unfit(`the disk ${disk.name}`);
-  const [base, store, limited, overlay] = diskNodes(spec, disk, local);
   return [
-    ...[base, store, limited, overlay].flatMap((node) => blockdev(node ?? {})),
+    ...diskNodes(spec, disk, local).flatMap(blockdev),
     '-device',
     pci('virtio-blk-pci', FIRST_DISK_SLOT + index, {
       id: disk.name,
@@ -199,8 +206,11 @@ function diskArguments(
 }
 
 /**
- * base <- overlay (qcow2) -> limit (raw with a size) -> store (the file). The raw node ends before the file system
- * does: beyond it QEMU reports ENOSPC and pauses the guest, whatever room the host has.
+ * device -> filter -> overlay (qcow2, over the base) -> limit (raw with a size) -> store (the file). The raw node ends
+ * before the file system does: beyond it QEMU reports ENOSPC and pauses the guest, whatever room the host has.
+ *
+ * The filter does nothing. QEMU lets one job at a time work on a node: with it there are two, one that a handoff mirrors
+ * and one below that is copied to disk meanwhile. The guest does not see it.
  */
 function diskNodes(
   spec: GuestSpec,
@@ -220,11 +230,19 @@ function diskNodes(
     { ...limitNode(disk.name, local.limitBytes), cache },
     {
       driver: 'qcow2',
-      'node-name': disk.name,
+      'node-name': overlayNode(disk.name),
       file: `${disk.name}-file`,
       backing: `${disk.name}-base`,
       discard: 'unmap',
       'detect-zeroes': 'unmap',
+      cache,
+    },
+    {
+      driver: 'throttle',
+      'node-name': disk.name,
+      'throttle-group': NO_LIMIT,
+      file: overlayNode(disk.name),
+      discard: 'unmap',
       cache,
     },
   ];

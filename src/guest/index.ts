@@ -16,6 +16,7 @@ export {
 export { CONSOLE_LOG_LIMIT, trimConsoleLog } from './console.ts';
 export {
   bytesWritten,
+  canPersistMirrored,
   copyOverlay,
   createOverlay,
   growOverlay,

@@ -6,6 +6,7 @@ import { z } from 'zod';
 
 const GONE_TIMEOUT_MS = 10_000;
 const LOOK_EVERY_MS = 20;
+const NO_COMMAND_LINE = digest('');
 
 export const processIdentity = z.object({
   pid: z.int().positive(),
@@ -20,6 +21,29 @@ export type ProcessIdentity = z.infer<typeof processIdentity>;
 
 /** Undefined if there is no such process, or it has ended and waits for its parent. */
 export async function identifyProcess(pid: number): Promise<ProcessIdentity | undefined> {
+  const found = await look(pid);
+  return found === undefined || found.main === 'ended' ? undefined : found.identity;
+}
+
+/** Whether the process that was identified still runs; one that is just ending has its files open, and runs. */
+export async function isRunning(known: ProcessIdentity): Promise<boolean> {
+  const now = await look(known.pid);
+  if (now === undefined) return false;
+  const { startTicks, bootId, commandLineDigest } = now.identity;
+  if (startTicks !== known.startTicks || bootId !== known.bootId) return false;
+  if (now.main === 'ended') return now.threads > 1;
+  // A process that ends gives back its memory, with the command line in it, before its files.
+  return commandLineDigest === known.commandLineDigest || commandLineDigest === NO_COMMAND_LINE;
+}
+
+interface Found {
+  readonly identity: ProcessIdentity;
+  /** Its first thread, which waits for the others, and then for the parent. */
+  readonly main: 'runs' | 'ended';
+  readonly threads: number;
+}
+
+async function look(pid: number): Promise<Found | undefined> {
   const stat = await readProc(`/proc/${pid}/stat`);
   const commandLine = await readProc(`/proc/${pid}/cmdline`);
   const bootId = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
@@ -27,24 +51,16 @@ export async function identifyProcess(pid: number): Promise<ProcessIdentity | un
   // The second field is the name in parentheses, which may hold anything, also parentheses.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const [state] = fields;
-  if (state === 'Z' || state === 'X') return undefined;
   return {
-    pid,
-    startTicks: Number(fields[19]),
-    bootId: bootId.trim(),
-    commandLineDigest: createHash('sha256').update(commandLine).digest('hex'),
+    identity: {
+      pid,
+      startTicks: Number(fields[19]),
+      bootId: bootId.trim(),
+      commandLineDigest: digest(commandLine),
+    },
+    main: state === 'Z' || state === 'X' ? 'ended' : 'runs',
+    threads: Number(fields[17]),
   };
-}
-
-/** Whether the process that was identified still runs. */
-export async function isRunning(known: ProcessIdentity): Promise<boolean> {
-  const now = await identifyProcess(known.pid);
-  return (
-    now !== undefined &&
-    now.startTicks === known.startTicks &&
-    now.bootId === known.bootId &&
-    now.commandLineDigest === known.commandLineDigest
-  );
 }
 
 /** Sends the signal to that very process; false if it does not run any more. */
@@ -70,6 +86,10 @@ export async function killProcess(known: ProcessIdentity): Promise<void> {
     if (performance.now() > deadline) throw new Error(`process ${known.pid} cannot be ended`);
     await delay(LOOK_EVERY_MS);
   }
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 async function readProc(path: string): Promise<string | undefined> {

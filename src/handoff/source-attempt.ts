@@ -123,14 +123,12 @@ export class SourceAttempt {
           await this.#fill();
           return this.#dispatch({ type: 'filled' });
         }
-        await this.#converge();
-        return this.#dispatch({ type: 'converged' });
+        return this.#convergeAlone();
       case 'keep-up':
         await this.#keepUp();
         return this.#dispatch({ type: 'triggered' });
       case 'converge':
-        await this.#converge();
-        return this.#dispatch({ type: 'converged' });
+        return this.#convergeAlone();
       case 'switch-over':
         return this.switchOver();
       default:
@@ -285,6 +283,14 @@ export class SourceAttempt {
     const measure = await upkeep.run(this.#stop.signal);
     if (this.#armed) this.#measure = measure;
     this.#bytesAtTrigger = this.bytesOnLink;
+  }
+
+  /** What else uses the disks ends meanwhile: to wait for it is no part of the pause. */
+  async #convergeAlone(): Promise<void> {
+    const released = this.#options.releaseDisks?.();
+    await this.#converge();
+    await Promise.race([released, abortedOf(this.#stop.signal)]);
+    this.#dispatch({ type: 'converged' });
   }
 
   async #converge(): Promise<void> {

@@ -54,6 +54,8 @@ export interface SourceOptions {
   readonly wayBack?: () => Promise<
     readonly { readonly message: string; readonly remedy: string }[]
   >;
+  /** The guest is about to change place: resolves when nothing here uses its disks any more. Never rejects. */
+  readonly releaseDisks?: () => Promise<void>;
   readonly targetPauseMs?: number;
   readonly onProgress?: (progress: HandoffProgress) => void;
   /** Cancels, up to the seal. */

@@ -1,7 +1,8 @@
 /** When overlays in memory are copied to disk while their guest runs. */
 import { expect, test } from 'vitest';
+import { mayCopy } from '../../src/agent/guest-upkeep.ts';
 import { Persistence } from '../../src/agent/persistence.ts';
-import type { GuestProcess } from '../../src/guest/index.ts';
+import type { GuestProcess, PersistOptions } from '../../src/guest/index.ts';
 import { tinySpec } from '../lab/tiny-guest.ts';
 
 /** A guest that has written so many bytes, and a list of the copies made of it. */
@@ -12,15 +13,17 @@ function stand(overlayStorage: 'memory' | 'disk' = 'memory') {
   const live = { spec: tinySpec({ overlayStorage }), process, disks: [] };
   const copies: (AbortSignal | undefined)[] = [];
   let failure: Error | undefined;
+  let during: (options?: PersistOptions) => Promise<void> = async () => undefined;
   const files = {
     persistRunning: async (
       _spec: unknown,
       _qmp: unknown,
       _disks: unknown,
-      signal?: AbortSignal,
+      options?: PersistOptions,
     ) => {
-      copies.push(signal);
+      copies.push(options?.signal);
       if (failure !== undefined) throw failure;
+      await during(options);
     },
   };
   const warnings: unknown[] = [];
@@ -31,7 +34,10 @@ function stand(overlayStorage: 'memory' | 'disk' = 'memory') {
   const fail = (error: Error | undefined) => {
     failure = error;
   };
-  return { live, written, copies, warnings, persistence, settle, fail };
+  const whileCopied = (action: typeof during) => {
+    during = action;
+  };
+  return { live, written, copies, warnings, persistence, settle, fail, whileCopied };
 }
 
 test('a copy is refreshed only when the guest has written since', async () => {
@@ -75,4 +81,43 @@ test('what is interrupted is not copied, and a guest on disk never is', async ()
   const onDisk = stand('disk');
   await onDisk.persistence.copyNow(onDisk.live);
   expect(onDisk.copies).toEqual([]);
+});
+
+test('a handoff waits until QEMU is done with a copy, and not for the disk', async () => {
+  const { live, copies, persistence, settle, whileCopied } = stand();
+  const qemu = Promise.withResolvers<void>();
+  const disk = Promise.withResolvers<void>();
+  whileCopied(async (options) => {
+    await qemu.promise;
+    options?.onReleased?.();
+    await disk.promise;
+  });
+  persistence.refresh(live);
+  await settle();
+  const told: string[] = [];
+  const released = persistence.release(live.spec.id).then(() => told.push('released'));
+  const done = persistence.interrupt(live.spec.id).then(() => told.push('done'));
+  expect(copies[0]?.aborted).toBe(true);
+  await settle();
+  expect(told).toEqual([]);
+  qemu.resolve();
+  await released;
+  expect(told).toEqual(['released']);
+  // One whose file is still under way is not begun a second time.
+  persistence.refresh(live);
+  await settle();
+  expect(copies).toHaveLength(1);
+  disk.resolve();
+  await done;
+  await persistence.release(live.spec.id);
+});
+
+test('a guest that stands by is copied, one that moves is not, nor one of an earlier version', () => {
+  const running = { phase: { kind: 'running' }, copiedStandingBy: true } as const;
+  const earlier = { ...running, copiedStandingBy: false };
+  const arriving = { ...running, phase: { kind: 'incoming' } } as const;
+  const states = [undefined, 'standing-by', 'moving'] as const;
+  expect(states.map((state) => mayCopy(running, state))).toEqual([true, true, false]);
+  expect(states.map((state) => mayCopy(earlier, state))).toEqual([true, false, false]);
+  expect(states.map((state) => mayCopy(arriving, state))).toEqual([false, false, false]);
 });

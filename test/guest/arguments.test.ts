@@ -73,6 +73,7 @@ test('the overlay is limited by a raw node between qcow2 and its file', () => {
     'disk0-base',
     'disk0-store',
     'disk0-file',
+    'disk0-overlay',
     'disk0',
   ]);
   expect(nodes[0]).toMatchObject({ 'read-only': true, file: { filename: '/images/b' } });
@@ -80,6 +81,8 @@ test('the overlay is limited by a raw node between qcow2 and its file', () => {
   // Whole sectors, never more than the limit.
   expect(nodes[2]).toMatchObject({ driver: 'raw', file: 'disk0-store', size: 9_999_872 });
   expect(nodes[3]).toMatchObject({ driver: 'qcow2', file: 'disk0-file', backing: 'disk0-base' });
+  // What the guest discards goes through the filter.
+  expect(nodes[4]).toMatchObject({ driver: 'throttle', file: 'disk0-overlay', discard: 'unmap' });
   const onDisk = buildArguments({ ...spec, overlayStorage: 'disk' }, runtime);
   expect(JSON.parse(values(onDisk, '-blockdev')[3] ?? '')).toMatchObject({
     cache: { 'no-flush': false },

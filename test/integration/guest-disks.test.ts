@@ -2,8 +2,11 @@ import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import {
+  canPersistMirrored,
   copyOverlay,
+  createOverlay,
   GuestProcess,
   guestPaths,
   type OverlayFull,
@@ -29,6 +32,8 @@ test(
     const console = await machine.booted();
     const full = Promise.withResolvers<OverlayFull>();
     onOverlayFull(machine.qmp, machine.runtime.disks, full.resolve, full.reject);
+    // The disk of a guest that stands by has a job on it, and another node on top.
+    await mirror(machine, { driver: 'null-co', size: 64 * MIB });
     const stopped = machine.qmp.waitFor('STOP', undefined, { timeoutMs: 60_000 });
     const written = console.run(
       'yes sojourn | dd of=/dev/vda bs=64k count=256 iflag=fullblock conv=fsync 2>/dev/null; sha256sum < /dev/vda',
@@ -111,28 +116,50 @@ test('what a copy cut short has left in QEMU does not stand in the way', TIMEOUT
   expect(await console.run('echo alive')).toBe('alive');
 });
 
-test('what the guest cleared of its base stays cleared in the copy', TIMEOUT, async () => {
-  await using machines = await TinyMachines.create();
-  const spec = tinySpec();
-  const runtime = await machines.runtime(spec, 'device');
-  const base = runtime.disks[0]?.basePath ?? '';
-  await execa('sh', ['-c', `yes base | head -c 8M | dd of=${base} conv=notrunc`]);
-  const machine = await machines.startWith(spec, runtime);
-  const console = await machine.booted();
-  await console.run('dd if=/dev/zero of=/dev/vda bs=1M count=2 conv=fsync');
-  await console.run('blkdiscard -o 2097152 -l 1048576 /dev/vda || true');
-  await console.run('sync; echo 3 > /proc/sys/vm/drop_caches');
-  const sum = (await console.run('sha256sum /dev/vda')).split(' ')[0];
-  const target = join(machines.directory, 'state', 'disk0.qcow2');
-  await persistLive(machine.qmp, [persisted(machine, target)]);
-  await machine.process.stop(30_000);
-  const offline = join(machines.directory, 'state', 'offline.qcow2');
-  const [disk] = spec.abi.disks;
-  if (disk === undefined) throw new Error('the guest has no disk');
-  await copyOverlay(disk, machine.overlayPath(), { overlayPath: offline, basePath: base });
-  expect(await rawSum(target)).toBe(sum);
-  expect(await rawSum(offline)).toBe(sum);
-});
+test(
+  'a copy keeps what the guest cleared of its base, also while a handoff mirrors the disk',
+  TIMEOUT,
+  async () => {
+    await using machines = await TinyMachines.create();
+    const spec = tinySpec({ diskBytes: 16 * MIB });
+    const runtime = await machines.runtime(spec, 'device');
+    const { basePath: base = '', limitBytes = 0 } = runtime.disks[0] ?? {};
+    const [disk] = spec.abi.disks;
+    if (disk === undefined) throw new Error('the guest has no disk');
+    await execa('sh', ['-c', `yes base | head -c 8M | dd of=${base} conv=notrunc`]);
+    const machine = await machines.startWith(spec, runtime);
+    expect(await canPersistMirrored(machine.qmp, runtime.disks)).toBe(true);
+    const console = await machine.booted();
+    await console.run('dd if=/dev/zero of=/dev/vda bs=1M count=2 conv=fsync');
+    const filename = join(machines.directory, 'mirror.qcow2');
+    await createOverlay(disk, { overlayPath: filename, basePath: base, limitBytes });
+    await mirror(machine, { driver: 'qcow2', backing: null, file: { driver: 'file', filename } });
+    const early = join(machines.directory, 'state', 'early.qcow2');
+    const copied = persistLive(machine.qmp, [persisted(machine, early)]);
+    await console.run(
+      'for i in 1 2 3; do yes $i | dd of=/dev/vda bs=64k seek=80 count=24 iflag=fullblock conv=fsync; done 2>/dev/null',
+    );
+    await copied;
+    await console.run('blkdiscard -o 2097152 -l 1048576 /dev/vda || true');
+    await console.run('sync; echo 3 > /proc/sys/vm/drop_caches');
+    const sum = (await console.run('sha256sum /dev/vda')).split(' ')[0];
+    const target = join(machines.directory, 'state', 'disk0.qcow2');
+    await persistLive(machine.qmp, [persisted(machine, target)]);
+    const completed = machine.qmp.waitFor('BLOCK_JOB_COMPLETED');
+    await machine.qmp.execute('block-job-cancel', { device: 'handoff-disk0', force: false });
+    expect((await completed).data.error).toBeUndefined();
+    await machine.process.stop(30_000);
+    const offline = join(machines.directory, 'state', 'offline.qcow2');
+    await copyOverlay(disk, machine.overlayPath(), { overlayPath: offline, basePath: base });
+    for (const image of [target, filename, offline]) {
+      expect(await rawSum(image)).toBe(sum);
+      // What is as it was in the base is not in it.
+      expect(await depthAt(image, 7 * MIB)).toBe(1);
+    }
+    await execa('qemu-img', ['check', '-q', early]);
+    expect(await depthAt(early, 0)).toBe(0);
+  },
+);
 
 // A small file system needs a mount.
 test.skipIf(process.getuid?.() !== 0)(
@@ -198,12 +225,31 @@ function persisted(machine: TinyMachine, targetPath: string) {
   return { disk, basePath: local.basePath, targetPath };
 }
 
+/** As a handoff does it; resolves when the copy is complete and kept so. */
+async function mirror(machine: TinyMachine, target: Record<string, unknown>): Promise<void> {
+  const id = 'handoff-disk0';
+  await machine.qmp.execute('blockdev-add', { ...target, 'node-name': id });
+  const ready = machine.qmp.waitFor('BLOCK_JOB_READY');
+  const job = { 'job-id': id, device: 'disk0', target: id, sync: 'top' };
+  await machine.qmp.execute('blockdev-mirror', job);
+  await ready;
+}
+
 /** First line of what a guest would read from the image. */
 async function firstLine(image: string): Promise<string> {
   const raw = `${image}.raw`;
   await execa('qemu-img', ['convert', '-O', 'raw', image, raw]);
   const { stdout } = await execa('head', ['-n', '1', raw]);
   return stdout;
+}
+
+const mapSchema = z.array(z.object({ start: z.int(), length: z.int(), depth: z.int() }));
+
+/** 0 where the image has its own data, or zeroes, and 1 where it has its base's. */
+async function depthAt(image: string, offset: number): Promise<number | undefined> {
+  const { stdout } = await execa('qemu-img', ['map', '--output=json', image]);
+  const parts = mapSchema.parse(JSON.parse(stdout));
+  return parts.find(({ start, length }) => start <= offset && offset < start + length)?.depth;
 }
 
 /** SHA-256 of what a guest would read from the image. */

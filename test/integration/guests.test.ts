@@ -67,7 +67,7 @@ function newAgent(): Guests {
     machine: { qemu: async () => ({ binary: 'qemu-system-x86_64' }) } as unknown as Machine,
     log: pino({ level: 'silent' }),
     netSocket: () => join(root, 'net.sock'),
-    isLeaving: () => false,
+    departing: () => undefined,
     qmpLog: undefined,
   });
   agents.push(guests);

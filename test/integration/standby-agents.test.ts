@@ -1,4 +1,6 @@
 /** Guests that stand by between two whole agents, and what kills them. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StandbyView } from '../../src/api/index.ts';
 import type { AgentPlace, Side } from './agent-place.ts';
@@ -32,6 +34,12 @@ async function standbyAt(
 
 const armed = (place: AgentPlace) =>
   standbyAt(place, ({ state, freshMs }) => state === 'armed' && freshMs !== null);
+
+/** Copies, on its disk, of overlays that the place has in memory. */
+async function copies({ state }: AgentPlace): Promise<string[]> {
+  const files = await readdir(join(state, 'guests'), { recursive: true });
+  return files.filter((file) => file.endsWith('.qcow2'));
+}
 
 async function nothingLeft(side: Side): Promise<void> {
   await expect.poll(() => places.place(side).guestPids(), { timeout: 15_000 }).toEqual([]);
@@ -106,6 +114,8 @@ describe('a guest that was armed', () => {
     const back = await armed(site);
     expect(back).toMatchObject({ place: { name: device.name }, bothWays: true });
     expect((await device.guest(GUEST))?.standby).toBeNull();
+    // Its work is on the disk there soon, although it stands by elsewhere.
+    await expect.poll(() => copies(site), { timeout: 15_000 }).toHaveLength(1);
     const offered = (await device.guest(GUEST))?.notices.map(({ code }) => code);
     expect(offered).toContain('return-offered');
     const returned = await places.move('site');

@@ -1,9 +1,12 @@
 /** Guests that stand by, with real QEMUs and real sessions. */
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { removePersistRemains } from '../../src/guest/index.ts';
 import { Cleanup, Relay } from '../transport/harness.ts';
-import type { LabQemu } from './handoff-lab.ts';
+import type { HandoffLab, LabQemu } from './handoff-lab.ts';
 import { Standing } from './standing.ts';
 import { openTransportLab, type TransportLab } from './transport-lab.ts';
 
@@ -24,6 +27,19 @@ async function expectSourceWorks(): Promise<void> {
   const write = 'echo alive | dd of=/dev/vda bs=512 seek=10000 conv=notrunc,fsync 2>/dev/null';
   await lab.console.run(`${write} && dd if=/dev/vda bs=512 skip=10000 count=1 | grep alive`);
   expect(await lab.source.qmp.execute('query-block-jobs')).toEqual([]);
+}
+
+/** Returns when a copy of the disk is being made that does not end by itself. */
+async function beginCopy({ source, directory }: HandoffLab): Promise<void> {
+  const filename = join(directory, 'copy.qcow2');
+  await execa('qemu-img', ['create', '-q', '-f', 'qcow2', filename, '64M']);
+  const id = 'disk0-persist';
+  const target = { driver: 'qcow2', file: { driver: 'file', filename } };
+  await source.qmp.execute('blockdev-add', { ...target, 'node-name': id });
+  const job = { 'job-id': id, device: 'disk0-overlay', target: id, sync: 'top', speed: 1 };
+  const running = source.qmp.waitFor('JOB_STATUS_CHANGE', ({ data }) => data.status === 'running');
+  await source.qmp.execute('blockdev-backup', { ...job, 'auto-dismiss': false });
+  await running;
 }
 
 const ended = (qemu: LabQemu | undefined) =>
@@ -75,7 +91,13 @@ describe('a guest that stands by', () => {
   test('survives cuts and a new address without being sent again, and is handed over', async () => {
     const { lab, relay, dialer, port, near } = places;
     await lab.console.run('echo kept > /tmp/memory');
-    const standing = new Standing(lab);
+    let released = 0;
+    const standing = new Standing(lab, {
+      releaseDisks: async () => {
+        released += 1;
+        await removePersistRemains(lab.source.qmp);
+      },
+    });
     await standing.bursts(2);
     const filled = near.bytes.sent;
     expect(filled).toBeGreaterThan(16 * MIB);
@@ -94,9 +116,12 @@ describe('a guest that stands by', () => {
     other.forget();
     await standing.bursts(2);
     expect(near.bytes.sent - filled).toBeLessThan(4 * MIB);
+    // A copy of the disk to this place's own is under way, and would take days.
+    await beginCopy(lab);
     const result = await standing.trigger();
     expect(result.reason).toBeUndefined();
     expect(result).toMatchObject({ outcome: 'handed-over', epoch: 2 });
+    expect(released).toBe(1);
     expect(result.bytesAfterTrigger).toBeLessThan(4 * MIB);
     await lab.follow();
     expect(await lab.console.run('cat /tmp/memory /tmp/later')).toBe('kept\nlater');

@@ -2,6 +2,7 @@
 import {
   type HandoffResult,
   runSource,
+  type SourceOptions,
   type StandbySnapshot,
   upkeepBudget,
 } from '../../src/handoff/index.ts';
@@ -14,9 +15,10 @@ export class Standing {
   #bursts = 0;
   #waiting: { bursts: number; resolve: (snapshot: StandbySnapshot) => void }[] = [];
 
-  constructor(lab: HandoffLab) {
+  constructor(lab: HandoffLab, change: Partial<SourceOptions> = {}) {
     this.done = runSource({
       ...lab.sourceOptions({ signal: this.#cancel.signal }),
+      ...change,
       standby: {
         trigger: this.#trigger.signal,
         armBack: false,

@@ -18,6 +18,7 @@ export {
 } from './overlay.ts';
 export {
   bytesWritten,
+  canPersistMirrored,
   type PersistDisk,
   type PersistOptions,
   persistLive,

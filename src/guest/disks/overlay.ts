@@ -95,6 +95,8 @@ export interface OverlayFull {
 
 const ioErrorSchema = z.object({
   'node-name': z.string().optional(),
+  /** Since QEMU 9.2. */
+  'qom-path': z.string().optional(),
   action: z.string(),
   nospace: z.boolean().optional(),
 });
@@ -116,7 +118,11 @@ export function onOverlayFull(
   const offError = qmp.on('BLOCK_IO_ERROR', ({ data, timeMs }) => {
     const parsed = ioErrorSchema.safeParse(data);
     if (!parsed.success || parsed.data.nospace !== true || parsed.data.action !== 'stop') return;
-    const disk = disks.find(({ name }) => name === parsed.data['node-name']);
+    const { 'node-name': node, 'qom-path': device = '' } = parsed.data;
+    // The node is that of a job, without a name of ours, while one works on the disk.
+    const disk = disks.find(
+      ({ name }) => name === node || device.startsWith(`/machine/peripheral/${name}/`),
+    );
     if (disk === undefined) return;
     statfs(dirname(disk.overlayPath))
       .then(({ bavail, bsize }) => {

@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { SojournError } from '../../common/index.ts';
+import { overlayNode } from '../arguments.ts';
 import { type QmpClient, QmpError } from '../qmp/index.ts';
 import type { GuestDisk } from '../spec.ts';
 import { createImage } from './overlay.ts';
@@ -16,7 +17,7 @@ import { replaceFile } from './qemu-img.ts';
 const BACKUP_TIMEOUT_MS = 30 * 60_000;
 /** For jobs that were cancelled to end. */
 const REMAINS_TIMEOUT_MS = 10_000;
-const LOOK_EVERY_MS = 20;
+const LOOK_EVERY_MS = 5;
 /** Jobs and nodes of copies have it at the end of their names; nothing else does. */
 const SUFFIX = '-persist';
 
@@ -30,6 +31,8 @@ export interface PersistDisk {
 export interface PersistOptions {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** QEMU has nothing to do with the copy any more; its file may still be on its way to the disk. */
+  readonly onReleased?: () => void;
 }
 
 /**
@@ -44,13 +47,27 @@ export async function persistLive(
   await removePersistRemains(qmp);
   await withPartials(disks, [], async (partials) => {
     try {
+      options.signal?.throwIfAborted();
       for (const [index, { disk }] of disks.entries())
         await attach(qmp, disk, partials[index] ?? '');
       await backUp(qmp, disks, options);
     } finally {
       if (!qmp.isClosed) await removePersistRemains(qmp);
+      options.onReleased?.();
     }
   });
+}
+
+/**
+ * Whether a copy can be made while a handoff mirrors the guest's disks: not of a QEMU that a version before the filters
+ * has started.
+ */
+export async function canPersistMirrored(
+  qmp: QmpClient,
+  disks: readonly { readonly name: string }[],
+): Promise<boolean> {
+  const nodes = await nodeNames(qmp);
+  return disks.every(({ name }) => nodes.has(overlayNode(name)));
 }
 
 const statisticsSchema = z.array(
@@ -82,9 +99,13 @@ export async function removePersistRemains(qmp: QmpClient): Promise<void> {
     }
     await delay(LOOK_EVERY_MS);
   }
+  for (const name of await nodeNames(qmp))
+    if (name.endsWith(SUFFIX)) await qmp.execute('blockdev-del', { 'node-name': name });
+}
+
+async function nodeNames(qmp: QmpClient): Promise<ReadonlySet<string>> {
   const nodes = await qmp.query(nodesSchema, 'query-named-block-nodes', { flat: true });
-  for (const { 'node-name': name } of nodes)
-    if (name?.endsWith(SUFFIX)) await qmp.execute('blockdev-del', { 'node-name': name });
+  return new Set(nodes.flatMap(({ 'node-name': name }) => name ?? []));
 }
 
 /** A job may come to its end by itself at any time, and then refuses what it is told. */
@@ -118,6 +139,8 @@ async function attach(qmp: QmpClient, disk: GuestDisk, filename: string): Promis
     // Under the base that the guest uses: zeroes written over its data must be kept as such in the copy.
     backing: `${disk.name}-base`,
     file: { driver: 'file', filename },
+    // It is brought to the disk when it is complete; QEMU, and the guest with it, would stand still for that.
+    cache: { 'no-flush': true },
   });
 }
 
@@ -127,6 +150,7 @@ async function backUp(
   { timeoutMs = BACKUP_TIMEOUT_MS, signal }: PersistOptions,
 ): Promise<void> {
   const jobs = disks.map(({ disk }) => nodeName(disk));
+  const nodes = await nodeNames(qmp);
   const ends = jobs.map((job) =>
     qmp.waitFor('JOB_STATUS_CHANGE', ({ data }) => data.id === job && data.status === 'concluded', {
       timeoutMs,
@@ -141,7 +165,8 @@ async function backUp(
       type: 'blockdev-backup',
       data: {
         'job-id': nodeName(disk),
-        device: disk.name,
+        // Below what a handoff works on; QEMUs of earlier versions have one node for both.
+        device: nodes.has(overlayNode(disk.name)) ? overlayNode(disk.name) : disk.name,
         target: nodeName(disk),
         sync: 'top',
         'auto-dismiss': false,
