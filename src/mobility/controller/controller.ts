@@ -156,7 +156,9 @@ export class Controller {
       const before = this.#domain.named(guest);
       const places = attachment ? { ...before.places, [place]: attachment } : before.places;
       if (before.place === place) return { ...before, places };
-      return { ...before, places, place, from: before.place };
+      const { next, ...rest } = before;
+      const further = next !== undefined && next !== place && { next };
+      return { ...rest, ...further, places, place, from: before.place };
     });
     this.#tell({ type: 'moved', guest, place, report });
     return report;

@@ -91,6 +91,8 @@ class Atlas {
   readonly #byPlace: ReadonlyMap<string, Gateway>;
   readonly #names: ReadonlyMap<string, string>;
   readonly #home: string;
+  readonly #has4: boolean;
+  readonly #has6: boolean;
   readonly #translates6: boolean;
 
   constructor({ gateways }: Network, { home, places }: Registered) {
@@ -105,8 +107,15 @@ class Atlas {
         return gateway === undefined ? [] : [[id, gateway] as const];
       }),
     );
+    const [pools4, pools6] = (['pool4', 'pool6'] as const).map((pool) =>
+      this.#sites.some((site) => site[pool] !== undefined),
+    ) as [boolean, boolean];
+    // Where all is translation, a family without pools has no way.
+    const open = gateways.some(({ tunnels }) => Object.keys(tunnels).length > 0);
+    this.#has4 = open || pools4 || !pools6;
+    this.#has6 = open || pools6 || !pools4;
     // A prefix cannot be translated, and what a guest's address is must not depend on where it is.
-    this.#translates6 = this.#sites.some(({ pool6 }) => pool6 !== undefined);
+    this.#translates6 = pools6;
   }
 
   mappingOf(guest: RegisteredGuest, name: string): Mapping | undefined {
@@ -146,9 +155,10 @@ class Atlas {
       const attachment = attachmentAt(site, number, site === gateway);
       if (attachment !== undefined) places[site.id] = attachment;
     }
-    const families = [places[id]?.moa4, places[id]?.moa6];
+    const at = places[id];
     const canReach = (other: Gateway) =>
-      families.every((moa) => reaches(other, id, moa !== undefined));
+      (!this.#has4 || reaches(other, id, at?.moa4 !== undefined)) &&
+      (!this.#has6 || reaches(other, id, at?.moa6 !== undefined));
     const home = this.#byPlace.get(this.#home);
     const anchor =
       home !== undefined && isRouter(home) && (home === gateway || canReach(home))
@@ -158,8 +168,10 @@ class Atlas {
       guest: name,
       number,
       mac,
-      hoa4,
-      hoa6: this.#translates6 ? eui64Address(hoa6Prefix, mac) : hoa6Prefix,
+      ...(this.#has4 && { hoa4 }),
+      ...(this.#has6 && {
+        hoa6: this.#translates6 ? eui64Address(hoa6Prefix, mac) : hoa6Prefix,
+      }),
       place: id,
       places,
       correspondents: [...this.#gateways.values()]

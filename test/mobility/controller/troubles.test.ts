@@ -115,6 +115,25 @@ test('a flow that is refused keeps no other from being there, and is tried again
   expect(await lab.event('repaired')).toMatchObject({ put: 1, deleted: 0, kept: before });
 });
 
+test('the newest mappings count, also for those before that wait for a gateway', async () => {
+  lab = new Lab();
+  await lab.all();
+  const mute = lab.switches.get('site-c') as FakeSwitch;
+  mute.answersBarriers = false;
+  const to = (place: 'site-a' | 'site-b') =>
+    lab.controller.replace(network, [guestAt(place), guestAt(place, 3)]);
+  const all = [to('site-b'), to('site-a'), to('site-b'), to('site-a')];
+  await turns();
+  mute.answersBarriers = true;
+  for (let n = 0; n < 8; n++) {
+    lab.clock.advance(1_000);
+    await turns();
+  }
+  await Promise.all(all);
+  expect(lab.controller.mappings().map(({ place }) => place)).toEqual(['site-a', 'site-a']);
+  expect((await lab.event('moved', ({ place }) => place === 'site-a')).guest).toBe('guest-2');
+});
+
 test('a gateway that does not answer is left behind; the others are moved, and it is repaired', async () => {
   lab = new Lab();
   await lab.all();
