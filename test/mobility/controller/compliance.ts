@@ -143,8 +143,10 @@ export function complies(start: (specs: readonly BridgeSpec[]) => Promise<Fleet>
     await fleet.settled();
     await goBothWays('site-a');
     const { host, hoa, moa } = ADDRESSES[4];
+    internet.between.clear();
     const early = await sent('early', () => internet.fromGuest('site-b', 4, 'early'));
     expect(early).toMatchObject({ bridge: 'site-c', port: HOSTS, source: hoa });
+    expect([...internet.between]).toEqual([moa['site-b'], host]);
     const ahead = await sent('ahead', () =>
       internet.straight('site-b', host, moa['site-b'], 'ahead'),
     );

@@ -197,6 +197,16 @@ class Story {
     }
   }
 
+  /** What the network still brings to a mobile address that the guest had comes to where it is. */
+  late(at: string, to: string): void {
+    if (this.kind !== 'translation') return;
+    for (const version of [4, 6] as const) {
+      const sent = packet(version, HOST[version], moa[version](at, 2), '02:00:00:00:00:02');
+      const { arrivals } = this.world.send(at, 1, sent);
+      expect(arrivals.map(({ gateway }) => gateway)).toEqual([to]);
+    }
+  }
+
   #arrives(at: string, port: number, sent: Fields, places: readonly string[], number: number) {
     const journey = this.world.send(at, port, sent);
     const { arrivals, between } = journey;
@@ -292,8 +302,10 @@ describe.each(kinds)('moves in a network of %s', (kind) => {
         go({ ...at, place: via, from: start }, [start, via], (done) => (done ? [via] : []));
         const came = story.guest;
         go({ ...came, next: to }, [via], (done) => (done ? [via, to] : [via]));
+        story.late(start, via);
         const { from: __, ...rest } = story.guest;
         go(rest, [via], () => [via, to]);
+        story.late(to, to);
         const { next: ___, ...moved } = rest;
         go({ ...moved, place: to, from: via }, [via, to], () => [via, to]);
         go({ ...at, place: to }, [to], () => [to]);
