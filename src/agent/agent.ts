@@ -249,6 +249,8 @@ async function compose(
   });
   places.on('changed', () => {
     changed();
+    // Names of places are in what it tells.
+    registry.changes.emit('change');
     datapath
       .configure()
       .catch((error: unknown) => log.warn({ reason: errorText(error) }, 'datapath not configured'));

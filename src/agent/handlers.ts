@@ -23,6 +23,7 @@ import { handOff } from './handoff-call.ts';
 import type { Journal } from './journal.ts';
 import type { LinkWatch } from './link/index.ts';
 import type { Machine } from './machine.ts';
+import { mappingsHandlers } from './mappings-view.ts';
 import type { Nearby } from './nearby/index.ts';
 import { peerCalls, REQUEST_MS } from './peer-messages.ts';
 import type { Places } from './places.ts';
@@ -199,6 +200,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
     'place.invite': async (request) => places.invite(request),
     'place.pair': async ({ invite, name }) => places.pair(invite, name),
     ...receivingHandlers(parts),
+    ...mappingsHandlers(parts),
 
     status: async () => statusOf(parts),
     'status.watch': async (_input, { emit, signal }) => {

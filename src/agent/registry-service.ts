@@ -2,6 +2,7 @@
  * The registry of home addresses as the other parts of the agent see it: here on the site that anchors an
  * address, or over a session with that site. Ownership never waits for it.
  */
+import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
 import { errorText, SojournError } from '../common/index.ts';
 import type { GuestNetwork } from '../guest/spec.ts';
@@ -21,7 +22,15 @@ export interface RegistryServiceOptions {
   readonly freed: (guestId: string) => void;
 }
 
+/** Where a guest may be next, and its epoch there. */
+export interface Expectation {
+  readonly place: string;
+  readonly epoch: number;
+}
+
 export class RegistryService {
+  /** Emits `change` whenever `list` or `expected` may say something else. */
+  readonly changes = new EventEmitter<{ change: [] }>();
   readonly #options: RegistryServiceOptions;
   /** What still has to be told to a home site, by guest; the newest epoch wins. */
   readonly #untold = new Map<string, { home: string; place: string; epoch: number }>();
@@ -29,10 +38,11 @@ export class RegistryService {
    * Where guests anchored here may be next, by the word of the place that has them: so a new place can tell of a guest whose old
    * one has just lost its network.
    */
-  readonly #expected = new Map<string, { place: string; epoch: number }>();
+  readonly #expected = new Map<string, Expectation>();
 
   constructor(options: RegistryServiceOptions) {
     this.#options = options;
+    this.changes.setMaxListeners(0);
   }
 
   get anchorsHere(): boolean {
@@ -41,6 +51,26 @@ export class RegistryService {
 
   list(): HomeRecord[] {
     return this.#options.registry?.list() ?? [];
+  }
+
+  /** Where a guest anchored here may be next; undefined when nobody has said so, or when it has been said of the past. */
+  expected({ guestId, place, epoch }: HomeRecord): Expectation | undefined {
+    const expected = this.#expected.get(guestId);
+    return expected !== undefined && expected.epoch > epoch && expected.place !== place
+      ? expected
+      : undefined;
+  }
+
+  /** @throws SojournError `no-home-addresses` */
+  requireAnchor(): Registry {
+    const { registry, places } = this.#options;
+    if (registry !== undefined) return registry;
+    throw new SojournError({
+      kind: 'requirement',
+      code: 'no-home-addresses',
+      message: `${places().self.name} anchors no home addresses`,
+      remedy: 'Start its agent with --profile site, --hoa4, --hoa6 and --tap',
+    });
   }
 
   /** The site that gives a new guest of this place its home: this place, or the first site it is paired with. */
@@ -65,8 +95,11 @@ export class RegistryService {
     guest: { guestId: string; guestName: string; mac: string },
   ): Promise<GuestNetwork> {
     const { registry, places } = this.#options;
-    if (home === places().self.id && registry !== undefined)
-      return registry.allocate({ ...guest, place: home, at: new Date() });
+    if (home === places().self.id && registry !== undefined) {
+      const network = registry.allocate({ ...guest, place: home, at: new Date() });
+      this.changes.emit('change');
+      return network;
+    }
     const session = await places().connected(home);
     const { network } = await peerCalls.call(session, 'registry.allocate', guest, {
       timeoutMs: QUESTION_MS,
@@ -79,6 +112,8 @@ export class RegistryService {
     const { registry, places } = this.#options;
     if (home === places().self.id) {
       registry?.free(guestId, home);
+      this.#expected.delete(guestId);
+      this.changes.emit('change');
       return;
     }
     const session = await places().connected(home);
@@ -89,8 +124,9 @@ export class RegistryService {
   locate(home: string, guestId: string, place: string, epoch: number): void {
     const { registry, places } = this.#options;
     if (home === places().self.id) {
+      this.#expected.delete(guestId);
       const record = registry?.locate(guestId, place, epoch, new Date());
-      if (record !== undefined) this.#options.moved(record);
+      if (record !== undefined) this.#moved(record);
       return;
     }
     const known = this.#untold.get(guestId);
@@ -105,7 +141,11 @@ export class RegistryService {
    */
   async expect(home: string, guestId: string, place: string, epoch: number): Promise<void> {
     const { places, log } = this.#options;
-    if (home === places().self.id || home === place) return;
+    if (home === places().self.id) {
+      if (this.#options.registry?.find(guestId)?.place === home)
+        this.#expect(guestId, { place, epoch });
+      return;
+    }
     const session = places().session(home);
     if (session?.state !== 'connected') return;
     try {
@@ -153,29 +193,21 @@ export class RegistryService {
   /** Answers the registry's calls on a session. */
   register(session: Session): void {
     const { places } = this.#options;
-    const required = () => {
-      const { registry } = this.#options;
-      if (registry !== undefined) return registry;
-      throw new SojournError({
-        kind: 'requirement',
-        code: 'no-home-addresses',
-        message: `${places().self.name} anchors no home addresses`,
-        remedy: 'Start its agent with --profile site, --hoa4, --hoa6 and --tap',
-      });
-    };
+    const required = () => this.requireAnchor();
     const toWire = (record: HomeRecord | undefined) =>
       record === undefined ? null : { ...record, placeName: places().ref(record.place).name };
     peerCalls.handle(session, 'registry.allocate', async (guest) => {
       const request = { ...guest, place: session.peer, at: new Date() };
       const network = required().allocate(request);
       const record = required().find(guest.guestId);
-      if (record !== undefined) this.#options.moved(record);
+      if (record !== undefined) this.#moved(record);
       return { network };
     });
     peerCalls.handle(session, 'registry.free', async ({ guestId }) => {
       required().free(guestId, session.peer);
       this.#expected.delete(guestId);
       this.#options.freed(guestId);
+      this.changes.emit('change');
       return {};
     });
     peerCalls.handle(session, 'registry.find', async ({ guestId }) => ({
@@ -184,8 +216,7 @@ export class RegistryService {
     peerCalls.handle(session, 'registry.expect', async ({ guestId, place, epoch }) => {
       const known = required().find(guestId);
       if (known?.place !== session.peer) throw notTheirs(places().ref(session.peer).name);
-      // One a guest of the registry, which has its own limit.
-      this.#expected.set(guestId, { place, epoch });
+      this.#expect(guestId, { place, epoch });
       return {};
     });
     peerCalls.handle(session, 'registry.locate', async ({ guestId, place, epoch }) => {
@@ -197,9 +228,20 @@ export class RegistryService {
       // It has come; or who has it speaks again: what it expected has not happened.
       this.#expected.delete(guestId);
       const record = required().locate(guestId, place, epoch, new Date());
-      if (record !== undefined) this.#options.moved(record);
+      if (record !== undefined) this.#moved(record);
       return { record: toWire(record) };
     });
+  }
+
+  #moved(record: HomeRecord): void {
+    this.#options.moved(record);
+    this.changes.emit('change');
+  }
+
+  /** One a guest of the registry, which has its own limit. */
+  #expect(guestId: string, expectation: Expectation): void {
+    this.#expected.set(guestId, expectation);
+    this.changes.emit('change');
   }
 }
 

@@ -276,6 +276,17 @@ export const contract = {
     output: view.incomingView,
   },
 
+  /**
+   * Where guests are whose addresses this site anchors, and where they may be next, for whoever leads packets to them: at once, and
+   * then on every change, until cancelled.
+   */
+  'mappings.watch': {
+    input: nothing,
+    item: view.mappingsView,
+    output: nothing,
+    onDisconnect: 'cancel',
+  },
+
   status: { input: nothing, output: view.status },
   /** Snapshots, one at once and then on every change, until cancelled. */
   'status.watch': {

@@ -41,6 +41,7 @@ export type {
   ImageView,
   IncomingView,
   LinkView,
+  MappingsView,
   NearbyView,
   Notice,
   PlaceRef,
@@ -53,3 +54,4 @@ export type {
   StandbyView,
   Status,
 } from './views.ts';
+export { MAX_MAPPINGS } from './views.ts';

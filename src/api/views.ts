@@ -4,7 +4,7 @@
  * unless a name says MiB.
  */
 import { z } from 'zod';
-import { accelerator, digest, guestId, guestName, placeId } from '../guest/spec.ts';
+import { accelerator, digest, guestId, guestName, macAddress, placeId } from '../guest/spec.ts';
 // Past its index: the window runs in a browser, and the schema needs no sensors.
 import { rulesSchema } from '../link/policy/rules.ts';
 
@@ -318,6 +318,34 @@ export const imageView = z.object({
   defaults: z.object({ memoryMiB: z.int().positive(), vcpus: z.int().positive() }),
 });
 
+/** Some 600 bytes each, and all of them have to be in one line. */
+export const MAX_MAPPINGS = 1_500;
+
+/** Where the guests are whose addresses the answering site anchors. Places are named in `places`. */
+export const mappingsView = z.object({
+  /** The place that answers. */
+  home: placeId,
+  places: z.array(placeRef),
+  guests: z
+    .array(
+      z.object({
+        id: guestId,
+        name: guestName,
+        /** Its own at this site: that of its addresses. */
+        number: z.int().positive(),
+        mac: macAddress,
+        hoa4: z.ipv4(),
+        hoa6Prefix: z.cidrv6(),
+        /** Where it is, since this epoch of its owner. */
+        place: placeId,
+        epoch: z.int().positive(),
+        /** Where it may be next: a handoff or a standby has begun. */
+        expected: z.object({ place: placeId, epoch: z.int().positive() }).nullable(),
+      }),
+    )
+    .max(MAX_MAPPINGS),
+});
+
 export const acceleratorVerdict = z.object({
   accelerator,
   kvm: z.object({
@@ -464,5 +492,6 @@ export type CheckView = z.output<typeof checkView>;
 export type DatapathView = z.output<typeof datapathView>;
 export type DecisionView = z.output<typeof decisionView>;
 export type PolicyView = z.output<typeof policyView>;
+export type MappingsView = z.output<typeof mappingsView>;
 export type LinkView = z.output<typeof linkView>;
 export type Status = z.output<typeof status>;

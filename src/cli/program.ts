@@ -345,7 +345,8 @@ function addController(program: Command): void {
       each,
     )
     .requiredOption('--gateways <file>', 'the switches, as JSON; read again at SIGHUP')
-    .requiredOption('--mappings <file>', 'where each guest is, as JSON; read again at SIGHUP')
+    .option('--mappings <file>', 'where each guest is, as JSON; read again at SIGHUP')
+    .option('--agent <socket>', 'of the site that knows where its guests are, instead of a file')
     .option('--lazy', 'tell a switch of a guest when it asks, not when the guest moves')
     .option('--private-key <file>', 'of this controller, for TLS (PEM)')
     .option('--certificate <file>', 'of this controller, for TLS (PEM)')

@@ -20,6 +20,8 @@ import {
 export interface HomeRecord {
   readonly guestId: string;
   readonly guestName: string;
+  /** Its own at this site: that of its addresses (`address-plan.ts`). */
+  readonly number: number;
   readonly network: GuestNetwork;
   readonly mac: string;
   readonly place: string;
@@ -30,6 +32,7 @@ export interface HomeRecord {
 const row = z.object({
   guest_id: z.string(),
   guest_name: z.string(),
+  host_number: z.number(),
   network: z.string(),
   mac: z.string(),
   place: z.string(),
@@ -148,6 +151,7 @@ function toRecord(found: unknown): HomeRecord {
   return {
     guestId: value.guest_id,
     guestName: value.guest_name,
+    number: value.host_number,
     network: guestNetwork.parse(JSON.parse(value.network)),
     mac: value.mac,
     place: value.place,

@@ -1,17 +1,13 @@
 /** `sojourn controller` as a process, killed and started again while packets go through the gateways. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { endProcess } from '../lab/index.ts';
 import { embedded, type Fleet, openVSwitch } from '../mobility/controller/fleet.ts';
 import { guestAt, Internet, network, specs } from '../mobility/controller/sites.ts';
+import { ControllerProcess, freePort } from './controller-process.ts';
 
-const MAIN = join(import.meta.dirname, '../../src/cli/main.ts');
 const EVERY_MS = 5;
 
 /** Datagrams both ways, each with a number; what is missing in the end was lost. */
@@ -59,70 +55,6 @@ class Traffic {
   }
 }
 
-class ControllerProcess {
-  readonly repairs: { gateway: string; put: number; deleted: number }[] = [];
-  readonly moves: unknown[] = [];
-  readonly #child: ChildProcess;
-  #output = '';
-  #wake = () => {};
-
-  constructor(directory: string, port: number) {
-    const files = ['gateways', 'mappings'].flatMap((name) => [
-      `--${name}`,
-      join(directory, `${name}.json`),
-    ]);
-    const argv = [MAIN, 'controller', '--listen', `ptcp:${port}`, ...files];
-    this.#child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
-    this.#child.stdout?.on('data', (chunk) => {
-      this.#output += chunk;
-      const lines = this.#output.split('\n');
-      this.#output = lines.pop() ?? '';
-      for (const line of lines) this.#line(JSON.parse(line));
-    });
-  }
-
-  async repaired(): Promise<void> {
-    while (this.repairs.length < specs.length) await this.#news();
-  }
-
-  async readAgain(): Promise<void> {
-    const before = this.moves.length;
-    this.#child.kill('SIGHUP');
-    while (this.moves.length === before) await this.#news();
-  }
-
-  async kill(): Promise<void> {
-    this.#child.kill('SIGKILL');
-    if (this.#child.exitCode === null && this.#child.signalCode === null)
-      await once(this.#child, 'exit');
-  }
-
-  end(): Promise<void> {
-    return endProcess(this.#child);
-  }
-
-  #line(line: { msg: string; gateway: string; put: number; deleted: number }): void {
-    if (line.msg === 'repaired') this.repairs.push(line);
-    if (line.msg === 'read again') this.moves.push(line);
-    this.#wake();
-  }
-
-  #news(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve;
-    });
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 describe.each([
   ['the embedded switch', embedded],
   ['Open vSwitch', openVSwitch],
@@ -131,15 +63,21 @@ describe.each([
   let port: number;
   let fleet: Fleet;
   let controller: ControllerProcess;
+  const control = () =>
+    new ControllerProcess(port, [
+      ...['--gateways', join(directory, 'gateways.json')],
+      ...['--mappings', join(directory, 'mappings.json')],
+    ]);
+  const repaired = () => controller.until(({ repairs }) => repairs.length >= specs.length);
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'sojourn-controller-'));
     await writeFile(join(directory, 'gateways.json'), JSON.stringify(network));
     await mappings('site-a');
     port = await freePort();
-    controller = new ControllerProcess(directory, port);
+    controller = control();
     fleet = await start(specs, port);
-    await controller.repaired();
+    await repaired();
     await fleet.settled();
   }, 60_000);
 
@@ -159,8 +97,8 @@ describe.each([
     const before = traffic.count;
     await delay(1_000);
     expect(traffic.count).toBeGreaterThan(before);
-    controller = new ControllerProcess(directory, port);
-    await controller.repaired();
+    controller = control();
+    await repaired();
     await delay(200);
     expect(await traffic.end()).toMatchObject({ lost: 0, twice: 0 });
     for (const { put, deleted } of controller.repairs)
@@ -181,8 +119,8 @@ describe.each([
   test('what changed while it was away is done when it is back', async () => {
     await controller.kill();
     await mappings('site-a');
-    controller = new ControllerProcess(directory, port);
-    await controller.repaired();
+    controller = control();
+    await repaired();
     await fleet.settled();
     const internet = new Internet(fleet);
     const arrival = internet.arrival('back');

@@ -31,7 +31,7 @@ import { Connected } from './connected.ts';
 import { Domain } from './domain.ts';
 import type { ChangeReport, ControllerEvent } from './events.ts';
 import { GatewayLink } from './gateway-link.ts';
-import { MappingChanges } from './mapping-changes.ts';
+import { leaving, MappingChanges } from './mapping-changes.ts';
 import { answerMiss } from './misses.ts';
 import type { GatewayServices } from './services.ts';
 import { Turns } from './turns.ts';
@@ -40,8 +40,6 @@ import { Turns } from './turns.ts';
 const LINGER_MS = 10_000;
 /** A connection says which gateway it is within this time, ms. */
 const IDENTIFY_MS = 10_000;
-/** Mappings of a new file that are changed at once: each waits for barriers. */
-const CHANGES_AT_ONCE = 256;
 /** Gateways whose flows are read and compared at once: thousands of flows each, while others wait for their echo. */
 const REPAIRS_AT_ONCE = 4;
 /** Connections beyond two for each gateway: of those that are none. */
@@ -84,6 +82,7 @@ export class Controller {
       clock,
       lingerMs: options.lingerMs ?? LINGER_MS,
       connected: (gateway) => this.#connected.get(gateway),
+      moved: ({ guest, place }, report) => this.#tell({ type: 'moved', guest, place, report }),
     });
   }
 
@@ -157,7 +156,9 @@ export class Controller {
       const before = this.#domain.named(guest);
       const places = attachment ? { ...before.places, [place]: attachment } : before.places;
       if (before.place === place) return { ...before, places };
-      return { ...before, places, place, from: before.place };
+      const { next, ...rest } = before;
+      const further = next !== undefined && next !== place && { next };
+      return { ...rest, ...further, places, place, from: before.place };
     });
     this.#tell({ type: 'moved', guest, place, report });
     return report;
@@ -174,21 +175,21 @@ export class Controller {
   }
 
   /**
-   * Other gateways and mappings in the place of all. Resolves when the gateways that are connected have what they should.
+   * Other gateways and mappings in the place of all. Resolves when the gateways that are connected have what they should. Need not be
+   * waited for: the newest call counts.
    * @throws SojournError when these do not fit together; then nothing is changed.
    */
   async replace(network: Network, mappings: readonly Mapping[]): Promise<void> {
     const before = this.#domain;
     const { services } = this.#options;
-    const moved = mappings.map((mapping) => leaving(before.find(mapping.number), mapping));
     const next = new Domain({
       network,
-      mappings: moved,
+      mappings: mappings.map((mapping) => leaving(before.find(mapping.number), mapping)),
       way: before.way,
       ...(services && { services }),
     });
-    if (isDeepStrictEqual(before.network, network)) await this.#replaceMappings(next);
-    else await this.#replaceNetwork(next);
+    if (isDeepStrictEqual(before.network, network)) await this.#changes.follow(mappings);
+    else await this.#replaceNetwork(next, mappings);
   }
 
   /** Ends connections and listeners; the flows stay. */
@@ -249,23 +250,8 @@ export class Controller {
     }
   }
 
-  async #replaceMappings(next: Domain): Promise<void> {
-    const numbers = new Set([...this.#domain.mappings, ...next.mappings].map((one) => one.number));
-    const queue = numbers.values();
-    const work = async () => {
-      for (const number of queue) {
-        const after = next.find(number);
-        if (!isDeepStrictEqual(this.#domain.find(number), after))
-          await this.#changes.change(number, () => after);
-      }
-    };
-    await Promise.all(Array.from({ length: CHANGES_AT_ONCE }, work));
-  }
-
-  async #replaceNetwork(next: Domain): Promise<void> {
-    this.#changes.stop();
-    this.#changes.domain = next;
-    this.#changes.lingerAll();
+  async #replaceNetwork(next: Domain, mappings: readonly Mapping[]): Promise<void> {
+    this.#changes.replace(next, mappings);
     const repairs = [...this.#connected.values()].map(async (connected) => {
       connected.changed();
       // A gateway stays what it was when it connected.
@@ -279,15 +265,6 @@ export class Controller {
   #tell(event: ControllerEvent): void {
     this.#options.onEvent?.(event);
   }
-}
-
-/** A mapping that comes with another place than before is that of a guest which has moved. */
-function leaving(before: Mapping | undefined, after: Mapping): Mapping {
-  if (before === undefined || after.from !== undefined) return after;
-  const { place, from, places } = before;
-  if (place !== after.place)
-    return places[place] && after.places[place] ? { ...after, from: place } : after;
-  return from === undefined ? after : { ...after, from };
 }
 
 function unknownGateway(datapathId: bigint): SojournError {

@@ -1,4 +1,5 @@
 /** Changes of mappings, those of one guest in turn. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../openflow/index.ts';
 import { type Mapping, planChanges } from '../flows/index.ts';
 import { carryOut } from './change.ts';
@@ -6,21 +7,27 @@ import type { Connected } from './connected.ts';
 import type { Domain } from './domain.ts';
 import type { ChangeReport } from './events.ts';
 
+/** Mappings of a new set that are changed at once: each waits for barriers. */
+const CHANGES_AT_ONCE = 256;
+
 export interface MappingChangesOptions {
   readonly domain: Domain;
   readonly clock: Clock;
   /** How long the place that a guest left sends on what still comes there, ms. */
   readonly lingerMs: number;
   readonly connected: (gateway: string) => Connected | undefined;
+  /** A guest of a new set has another place. */
+  readonly moved: (mapping: Mapping, report: ChangeReport) => void;
 }
 
 export class MappingChanges {
-  /** Replaced as a whole with other gateways. */
   domain: Domain;
   readonly #options: MappingChangesOptions;
   /** The end of what is being done with a guest, by its number. */
   readonly #tails = new Map<number, Promise<unknown>>();
   readonly #lingering = new Map<number, () => void>();
+  /** The newest set; an older one that still waits for gateways makes these mappings, too. */
+  #wanted: ReadonlyMap<number, Mapping> = new Map();
 
   constructor(options: MappingChangesOptions) {
     this.#options = options;
@@ -53,6 +60,27 @@ export class MappingChanges {
     return result;
   }
 
+  /** Makes all mappings what these say. Rejects as `change`. */
+  async follow(mappings: readonly Mapping[]): Promise<void> {
+    this.#wanted = byNumber(mappings);
+    const known = [...this.domain.mappings].map(({ number }) => number);
+    // What goes, first: another may get its name.
+    const gone = known.filter((number) => !this.#wanted.has(number));
+    const queue = [...gone, ...this.#wanted.keys()].values();
+    const work = async () => {
+      for (const number of queue) await this.#follow(number);
+    };
+    await Promise.all(Array.from({ length: CHANGES_AT_ONCE }, work));
+  }
+
+  /** Other gateways, with all their mappings. */
+  replace(domain: Domain, mappings: readonly Mapping[]): void {
+    this.stop();
+    this.domain = domain;
+    this.#wanted = byNumber(mappings);
+    this.lingerAll();
+  }
+
   /** Begins the time after which the places that guests left are forgotten. */
   lingerAll(): void {
     for (const mapping of this.domain.mappings) this.#linger(mapping);
@@ -61,6 +89,22 @@ export class MappingChanges {
   stop(): void {
     for (const stop of this.#lingering.values()) stop();
     this.#lingering.clear();
+  }
+
+  async #follow(number: number): Promise<void> {
+    const wanted = (before: Mapping | undefined) => {
+      const after = this.#wanted.get(number);
+      return after && leaving(before, after);
+    };
+    const before = this.domain.find(number);
+    if (isDeepStrictEqual(before, wanted(before))) return;
+    let moved: Mapping | undefined;
+    const report = await this.change(number, (now) => {
+      const after = wanted(now);
+      moved = now === undefined || now.place === after?.place ? undefined : after;
+      return after;
+    });
+    if (moved !== undefined) this.#options.moved(moved, report);
   }
 
   #make(before: Mapping | undefined, after: Mapping | undefined): Promise<ChangeReport> {
@@ -104,4 +148,17 @@ export class MappingChanges {
     });
     this.#lingering.set(number, stop);
   }
+}
+
+/** A mapping that comes with another place than before is that of a guest which has moved. */
+export function leaving(before: Mapping | undefined, after: Mapping): Mapping {
+  if (before === undefined || after.from !== undefined) return after;
+  const { place, from, places } = before;
+  if (place !== after.place)
+    return places[place] && after.places[place] ? { ...after, from: place } : after;
+  return from === undefined ? after : { ...after, from };
+}
+
+function byNumber(mappings: readonly Mapping[]): ReadonlyMap<number, Mapping> {
+  return new Map(mappings.map((mapping) => [mapping.number, mapping]));
 }

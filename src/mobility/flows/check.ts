@@ -15,6 +15,12 @@ export function checkNetwork({ gateways }: Network): void {
       seen.add(value);
     }
   }
+  const places = new Set<string>();
+  for (const { guests } of gateways) {
+    if (guests !== undefined && places.has(guests.place))
+      throw wrong('gateway-twice', `Two gateways have the guests of ${guests.place}`);
+    if (guests !== undefined) places.add(guests.place);
+  }
 }
 
 const NAMES = { id: 'id', datapathId: 'datapath id' } as const;
@@ -47,36 +53,41 @@ export function checkMappings(
 
 /** @throws SojournError `mapping-place`, `mapping-prefix`, `mapping-no-way` */
 export function checkMapping(gateways: ReadonlyMap<string, Gateway>, mapping: Mapping): void {
-  const { guest, place, from } = mapping;
+  const { guest, place, from, next } = mapping;
   for (const id of [...holders(mapping), ...Object.keys(mapping.places)])
     if (!gateways.has(id))
       throw wrong('mapping-place', `${guest} names ${id}, which is no gateway`);
-  for (const id of [place, from])
+  for (const id of [place, from, next])
     if (id !== undefined && mapping.places[id] === undefined)
       throw wrong('mapping-place', `${guest} has no port at ${id}`);
-  if (from === place) throw wrong('mapping-place', `${guest} cannot be sent on to where it is`);
+  if (from === place || next === place)
+    throw wrong('mapping-place', `${guest} cannot be sent on to where it is`);
   for (const family of FAMILIES) {
     const hoa = home(mapping, family);
     if (hoa === undefined) continue;
-    const translated = mobile(mapping, place, family) !== undefined;
-    if (translated && hoa.address === undefined)
-      throw wrong(
-        'mapping-prefix',
-        `${guest} has a prefix, which cannot be translated at ${place}`,
+    const isTranslated = (at: string) => mobile(mapping, at, family) !== undefined;
+    const noWay = (id: string, at: string) =>
+      wrong(
+        'mapping-no-way',
+        `IPv${family.version} of ${guest} has no way between ${id} and ${at}`,
       );
+    for (const at of new Set([place, next ?? place])) {
+      if (!isTranslated(at)) continue;
+      if (hoa.address === undefined)
+        throw wrong('mapping-prefix', `${guest} has a prefix, which cannot be translated at ${at}`);
+      if (!isRouter(gateways.get(at) as Gateway)) throw noWay(at, at);
+    }
     for (const id of holders(mapping)) {
-      const gateway = gateways.get(id) as Gateway;
-      const way =
-        id === place
-          ? !translated || isRouter(gateway)
-          : gateway.tunnels[place] !== undefined || (translated && gateway.uplink !== undefined);
-      if (!way)
-        throw wrong(
-          'mapping-no-way',
-          `IPv${family.version} of ${guest} has no way between ${id} and ${place}`,
-        );
+      // Nothing is led to the next place yet, and maybe nothing from there.
+      if (id === place || id === next) continue;
+      if (!reaches(gateways.get(id) as Gateway, place, isTranslated(place))) throw noWay(id, place);
     }
   }
+}
+
+/** Whether a gateway has a way to guests at another one, which have a mobile address there or not. */
+export function reaches({ uplink, tunnels }: Gateway, place: string, translated: boolean): boolean {
+  return tunnels[place] !== undefined || (translated && uplink !== undefined);
 }
 
 /**

@@ -11,7 +11,7 @@ import {
   TABLES,
 } from './desired.ts';
 import { type Family, type HomeAddress, macValue, mobile } from './families.ts';
-import { type Gateway, isRouter, type Mapping } from './network.ts';
+import { type Gateway, isPlaceOf, isRouter, type Mapping } from './network.ts';
 
 const { ingress, route, translate, send } = TABLES;
 const PRIORITY = 100;
@@ -33,15 +33,15 @@ export function guestFlows(guest: GuestAt): DesiredFlow[] {
 function senders(guest: GuestAt): DesiredFlow[] {
   const { gateway, mapping, family, hoa } = guest;
   const { id, uplink, tunnels } = gateway;
-  const { place, from, anchor } = mapping;
+  const { place, from, next, anchor } = mapping;
   const fromHoa = { ...family.eth, [family.source]: hoa.match };
   const flows: DesiredFlow[] = [];
-  const here = id === place || id === from ? mapping.places[id] : undefined;
+  const here = isPlaceOf(id, mapping) ? mapping.places[id] : undefined;
   if (here !== undefined) {
     const match = { in_port: BigInt(here.port), eth_src: macValue(mapping.mac), ...fromHoa };
     flows.push(flow(guest, 'steer', PURPOSE.delivery, ingress, match, goto(route)));
   }
-  for (const at of new Set([place, from ?? place])) {
+  for (const at of new Set([place, from ?? place, next ?? place])) {
     const moa = mobile(mapping, at, family);
     const tunnel = at === id ? undefined : tunnels[at];
     if (moa !== undefined && uplink !== undefined && hoa.address !== undefined) {
@@ -67,51 +67,55 @@ function senders(guest: GuestAt): DesiredFlow[] {
   return flows;
 }
 
-/** Table 1: to its HoA, and to its MoA here; at the place that it left, that leads to the new one. */
+/** Table 1: to its HoA, and to its MoA here; at the place that it left, that leads to the new one, and at the next one to its port. */
 function destinations(guest: GuestAt): DesiredFlow[] {
   const { gateway, mapping, family, hoa } = guest;
   const { id, uplink, tunnels } = gateway;
-  const { place, from } = mapping;
+  const { place, from, next } = mapping;
   const { destination } = family;
   const toHoa: Match = { ...family.eth, [destination]: hoa.match };
-  const mine = id === place || id === from ? mobile(mapping, id, family) : undefined;
+  const mine = isPlaceOf(id, mapping) ? mobile(mapping, id, family) : undefined;
   const toMoa: Match | undefined =
     mine === undefined || uplink === undefined || hoa.address === undefined
       ? undefined
       : { in_port: BigInt(uplink.port), ...family.eth, [destination]: mine };
   const home = { type: 'set-field', field: destination, value: hoa.address ?? 0n } as const;
 
-  const both = (stage: Stage, purpose: Purpose, hoaTo: Instruction[], moaTo: Instruction[]) => [
-    flow(guest, stage, purpose, route, toHoa, ...hoaTo),
-    ...(toMoa === undefined ? [] : [flow(guest, stage, purpose, route, toMoa, ...moaTo)]),
-  ];
+  const to = (match: Match | undefined, stage: Stage, purpose: Purpose, ...how: Instruction[]) =>
+    match === undefined ? [] : [flow(guest, stage, purpose, route, match, ...how)];
+  const port = mapping.places[id]?.port;
+  const deliver = [...setEth(gatewayMac, macValue(mapping.mac)), output(port ?? 0)];
+  const arrive = to(toMoa, 'receive', PURPOSE.delivery, apply(home, decrement, ...deliver));
   if (id === place) {
-    const port = mapping.places[id]?.port;
     if (port === undefined) return [];
-    const deliver = [...setEth(gatewayMac, macValue(mapping.mac)), output(port)];
-    const translated = [apply(home, decrement, ...deliver)];
-    return both('receive', PURPOSE.delivery, [apply(...deliver)], translated);
+    return [...to(toHoa, 'receive', PURPOSE.delivery, apply(...deliver)), ...arrive];
   }
+  // What still comes to the place that it left goes before what will come there again.
+  const isNext = id === next && id !== from;
   const tunnel = tunnels[place];
   if (tunnel !== undefined) {
     const through = [decrement, output(tunnel)];
-    return both('steer', PURPOSE.tunnel, [apply(...through)], [apply(home, ...through)]);
+    const late = to(toMoa, 'steer', PURPOSE.tunnel, apply(home, ...through));
+    const ahead = to(toHoa, 'steer', PURPOSE.tunnel, apply(...through));
+    return [...ahead, ...(isNext ? arrive : late)];
   }
   const moa = mobile(mapping, place, family);
-  if (moa === undefined || uplink === undefined) return [];
+  if (moa === undefined || uplink === undefined) return isNext ? arrive : [];
   const onward = [apply({ type: 'set-field', field: destination, value: moa }), goto(translate)];
-  return both('steer', PURPOSE.translation, onward, onward);
+  const late = to(toMoa, 'steer', PURPOSE.translation, ...onward);
+  return [...to(toHoa, 'steer', PURPOSE.translation, ...onward), ...(isNext ? arrive : late)];
 }
 
 /** Table 2: from the guest, to no guest or to one elsewhere in translation. */
 function wayOut(guest: GuestAt): DesiredFlow[] {
   const { gateway, mapping, family, hoa } = guest;
   const { id, tunnels } = gateway;
-  const { place, from, anchor } = mapping;
+  const { place, anchor } = mapping;
   const match = { ...family.eth, [family.source]: hoa.match };
   const native = id === anchor && mobile(mapping, place, family) === undefined;
   // What it sent before it left can still be in the place's own network.
-  const moa = native ? undefined : mobile(mapping, id === from ? from : place, family);
+  const mine = isPlaceOf(id, mapping);
+  const moa = native ? undefined : mobile(mapping, mine ? id : place, family);
   // The network routes home addresses to the anchor.
   if (native) return [flow(guest, 'receive', PURPOSE.tunnel, translate, match, goto(send))];
   if (moa !== undefined) {
@@ -121,7 +125,7 @@ function wayOut(guest: GuestAt): DesiredFlow[] {
     return [flow(guest, 'steer', PURPOSE.translation, translate, match, set, goto(send))];
   }
   const tunnel = anchor === undefined ? undefined : tunnels[anchor];
-  if (tunnel === undefined || (id !== place && id !== from)) return [];
+  if (tunnel === undefined || !mine) return [];
   const through = apply(decrement, output(tunnel));
   return [flow(guest, 'steer', PURPOSE.tunnel, translate, match, through)];
 }

@@ -1,5 +1,5 @@
 export { instructionsText, keyOf, matchText } from './canonical.ts';
-export { checkMapping, checkMappings, checkNetwork, mobileAddresses } from './check.ts';
+export { checkMapping, checkMappings, checkNetwork, mobileAddresses, reaches } from './check.ts';
 export { gatewayFlows, mappingFlows, type Way } from './compile.ts';
 export {
   COOKIE,

@@ -43,6 +43,11 @@ export const gatewaySchema = z.strictObject({
     .optional(),
   /** The port to hosts whose router is behind the uplink: the gateway stands in their way and changes only IP addresses. */
   hosts: z.strictObject({ port: portNumber }).optional(),
+  /**
+   * For mappings that come from an agent: the place whose guests are here, by the name or id that the agent knows it by, and the port
+   * that they are behind.
+   */
+  guests: z.strictObject({ place: z.string().min(1).max(64), port: portNumber }).optional(),
   /** The port of the tunnel to another gateway, by its id. What a tunnel carries has its HoA. */
   tunnels: z.record(gatewayId, portNumber).default({}),
   /** Mobile addresses that the network routes to this gateway (`mobileAddresses` takes one for each guest). */
@@ -75,9 +80,11 @@ export const mappingSchema = z.strictObject({
   place: gatewayId,
   /** Where it ran before: packets that still come there are sent on, until the controller clears this. */
   from: gatewayId.optional(),
+  /** Where it may run soon: it can send from there and be reached at its mobile address, while packets to it still go to `place`. */
+  next: gatewayId.optional(),
   /** By gateway: every place where it can run. */
   places: z.record(gatewayId, attachmentSchema),
-  /** Gateways whose hosts and guests talk to it; with its place, `from` and anchor these hold the mapping. */
+  /** Gateways whose hosts and guests talk to it; with its place, `from`, `next` and anchor these hold the mapping. */
   correspondents: z.array(gatewayId).max(4096).default([]),
   /** Where packets of a tunnelled guest leave to the rest of the network, with their HoA. */
   anchor: gatewayId.optional(),
@@ -102,15 +109,19 @@ export type Network = z.infer<typeof networkSchema>;
 
 /** Ids of the gateways that hold flows of a mapping, each once. */
 export function holders(mapping: Mapping): ReadonlySet<string> {
-  const { place, from, anchor, correspondents } = mapping;
+  const { place, from, next, anchor, correspondents } = mapping;
   return new Set(
-    [place, from, anchor, ...correspondents].filter((id): id is string => id !== undefined),
+    [place, from, next, anchor, ...correspondents].filter((id): id is string => id !== undefined),
   );
 }
 
 export function holds({ id }: Gateway, mapping: Mapping): boolean {
-  const { place, from, anchor, correspondents } = mapping;
-  return id === place || id === from || id === anchor || correspondents.includes(id);
+  return isPlaceOf(id, mapping) || id === mapping.anchor || mapping.correspondents.includes(id);
+}
+
+/** Whether a guest runs at a gateway, did so just now, or may do so soon. */
+export function isPlaceOf(id: string, { place, from, next }: Mapping): boolean {
+  return id === place || id === from || id === next;
 }
 
 /** Whether it can send packets of guests to the network by itself. */

@@ -138,6 +138,24 @@ export function complies(start: (specs: readonly BridgeSpec[]) => Promise<Fleet>
     await seat.move('site-a');
   });
 
+  test('where a guest is expected it can send before it has moved, and then it is reached there', async () => {
+    await seat.controller.put({ ...guestAt('site-a'), next: 'site-b' });
+    await fleet.settled();
+    await goBothWays('site-a');
+    const { host, hoa, moa } = ADDRESSES[4];
+    internet.between.clear();
+    const early = await sent('early', () => internet.fromGuest('site-b', 4, 'early'));
+    expect(early).toMatchObject({ bridge: 'site-c', port: HOSTS, source: hoa });
+    expect([...internet.between]).toEqual([moa['site-b'], host]);
+    const ahead = await sent('ahead', () =>
+      internet.straight('site-b', host, moa['site-b'], 'ahead'),
+    );
+    expect(ahead).toMatchObject({ bridge: 'site-b', port: GUEST, destination: hoa });
+    await seat.move('site-b');
+    await goBothWays('site-b');
+    await seat.move('site-a');
+  });
+
   test('another controller finds everything as it should be and changes nothing', async () => {
     const first = sum(await seat.take());
     const { put, deleted, kept } = sum(await seat.take());

@@ -115,6 +115,38 @@ test('a flow that is refused keeps no other from being there, and is tried again
   expect(await lab.event('repaired')).toMatchObject({ put: 1, deleted: 0, kept: before });
 });
 
+test('the newest mappings count, also for those before that wait for a gateway', async () => {
+  lab = new Lab();
+  await lab.all();
+  /** More than are changed at once; with IPv6 only, which has room for them. */
+  const guests = (count: number, place: 'site-a' | 'site-b') =>
+    Array.from({ length: count }, (_, index) => {
+      const { hoa4, ...guest } = guestAt(place);
+      const number = 1000 + index;
+      const places = Object.fromEntries(
+        ['a', 'b'].map((id) => [`site-${id}`, { port: 3, moa6: `2001:db8:${id}::${number}` }]),
+      );
+      const hoa6 = `2001:db8:7700:${number}::5`;
+      return { ...guest, guest: `guest-${number}`, number, hoa6, places };
+    });
+  const at = (moved: number) => [...guests(moved, 'site-b'), ...guests(300, 'site-a').slice(moved)];
+  await lab.controller.replace(network, at(0));
+  const mute = lab.switches.get('site-c') as FakeSwitch;
+  mute.answersBarriers = false;
+  const first = lab.controller.replace(network, at(300));
+  await turns();
+  // Those that have not had their turn stay where they are.
+  await lab.controller.replace(network, at(256));
+  mute.answersBarriers = true;
+  lab.clock.advance(5_000);
+  await turns();
+  lab.clock.advance(5_000);
+  await first;
+  const moved = lab.controller.mappings().filter(({ place }) => place === 'site-b');
+  expect(moved).toHaveLength(256);
+  expect((await lab.event('moved')).place).toBe('site-b');
+});
+
 test('a gateway that does not answer is left behind; the others are moved, and it is repaired', async () => {
   lab = new Lab();
   await lab.all();

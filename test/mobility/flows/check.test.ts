@@ -45,6 +45,9 @@ test.each([
   ['a correspondent that is no gateway', { correspondents: ['x'] }, 'mapping-place'],
   ['a place without a port', { place: 'b' }, 'mapping-place'],
   ['sent on to itself', { from: 'a' }, 'mapping-place'],
+  ['expected where it is', { next: 'a' }, 'mapping-place'],
+  ['expected where nothing leads yet', { next: 'd' }, undefined],
+  ['expected at a place without a port', { next: 'b' }, 'mapping-place'],
   ['no tunnel back', { place: 'd', correspondents: ['a'] }, 'mapping-no-way'],
   [
     'a guest in translation behind a gateway that is no router',

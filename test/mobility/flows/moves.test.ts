@@ -197,6 +197,16 @@ class Story {
     }
   }
 
+  /** What the network still brings to a mobile address that the guest had comes to where it is. */
+  late(at: string, to: string): void {
+    if (this.kind !== 'translation') return;
+    for (const version of [4, 6] as const) {
+      const sent = packet(version, HOST[version], moa[version](at, 2), '02:00:00:00:00:02');
+      const { arrivals } = this.world.send(at, 1, sent);
+      expect(arrivals.map(({ gateway }) => gateway)).toEqual([to]);
+    }
+  }
+
   #arrives(at: string, port: number, sent: Fields, places: readonly string[], number: number) {
     const journey = this.world.send(at, port, sent);
     const { arrivals, between } = journey;
@@ -270,6 +280,39 @@ describe.each(kinds)('moves in a network of %s', (kind) => {
         },
       ),
       { numRuns: 12 },
+    );
+  }, 30_000);
+
+  test('can be expected: the next place is ready, and packets still go where the guest is', () => {
+    fc.assert(
+      fc.property(place, place, place, place, (start, via, to, otherPlace) => {
+        if (start === via || via === to) return;
+        const stepwise = kind !== 'mixed' || otherPlace !== 'b';
+        const story = new Story(kind, start, otherPlace);
+        const go = (guest: Mapping, places: string[], senders: (to: boolean) => string[]) => {
+          story.guest = guest;
+          for (const { id, change } of story.steps(() => 0)) {
+            story.world.apply(id, change);
+            if (stepwise) story.check(places, senders(false));
+          }
+          story.check(places, senders(true));
+        };
+        // It has just come from another place, which may be the next one.
+        const { from: _, ...at } = story.guest;
+        go({ ...at, place: via, from: start }, [start, via], (done) => (done ? [via] : []));
+        const came = story.guest;
+        go({ ...came, next: to }, [via], (done) => (done ? [via, to] : [via]));
+        story.late(start, via);
+        const { from: __, ...rest } = story.guest;
+        go(rest, [via], () => [via, to]);
+        story.late(to, to);
+        const { next: ___, ...moved } = rest;
+        go({ ...moved, place: to, from: via }, [via, to], () => [via, to]);
+        go({ ...at, place: to }, [to], () => [to]);
+        for (const id of ids)
+          expect(isEmpty(planChanges(story.world.flows(id), story.desired(id)))).toBe(true);
+      }),
+      { numRuns: 40 },
     );
   }, 30_000);
 
