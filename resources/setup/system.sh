@@ -45,6 +45,8 @@ debian-keys        | slow | debian-archive-keyring | debian-keyring       | debi
 mformat            | slow | mtools                 | mtools               | mtools
 sfdisk             | slow | fdisk                  | util-linux           | util-linux
 newuidmap          | slow | uidmap                 | shadow-utils         | shadow
+xtigervncviewer    | slow | tigervnc-viewer        | tigervnc             | tigervnc
+xdotool            | slow | xdotool                | xdotool              | xdotool
 fakeroot           | slow | fakeroot               | fakeroot             | fakeroot
 '
 
