@@ -88,7 +88,7 @@ async function move(from: Side, tries = 5): Promise<void> {
     });
 }
 
-test('is opened from the tray, and its picture moves', async () => {
+test('is opened from the tray; its picture moves, and a click arrives where it was made', async () => {
   const panel = await session.startPanel();
   app = await App.start({ session, state: places.device.state, arguments: ['--hidden'] });
   const icon = await panel.icon(20_000);

@@ -76,7 +76,7 @@ export class DebianGuest {
   #ssh(command: string): string[] {
     const options = {
       BatchMode: 'yes',
-      ConnectTimeout: '5',
+      ConnectTimeout: '15',
       HostKeyAlias: 'debian',
       StrictHostKeyChecking: 'yes',
       UserKnownHostsFile: join(imageFolder(this.#image), 'known_hosts'),

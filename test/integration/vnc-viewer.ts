@@ -10,6 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Namespace } from '../lab/index.ts';
 import { within } from './agent-place.ts';
 
+/** TigerVNC's viewer by either of its names, as a process that has nothing of the shell any more. */
+const VIEWER = 'exec "$(command -v xtigervncviewer || command -v vncviewer)" "$@"';
 const START_DEADLINE_MS = 30_000;
 /** Between two looks at the screen, ms. */
 const LOOK_MS = 50;
@@ -58,23 +60,15 @@ export class VncViewer {
     const { from, folder, width, height, address, port, passwordFile } = options;
     const size = `${width}x${height}`;
     // Without repetition of keys: on a machine that is busy each would come several times.
-    const server = [
-      'Xvfb',
-      '-displayfd',
-      '1',
-      '-screen',
-      '0',
-      `${size}x24`,
-      '-fbdir',
-      folder,
-      '-r',
-    ];
-    const xvfb = await from.spawn([...server, '-nolisten', 'tcp'], { stdout: 'pipe' });
+    const screen = ['-screen', '0', `${size}x24`, '-fbdir', folder];
+    const server = ['Xvfb', '-displayfd', '1', ...screen, '-r', '-nolisten', 'tcp'];
+    const xvfb = await from.spawn(server, { stdout: 'pipe' });
     if (xvfb.stdout === null) throw new Error('the X server has no output');
     const number = once(xvfb.stdout, 'data').then(([data]) => String(data).trim());
     const display = `:${await within(number, START_DEADLINE_MS, 'the X server')}`;
-    const client = ['xtigervncviewer', '-PasswordFile', passwordFile, '-RemoteResize=0'];
-    const process = await from.spawn([...client, '-MenuKey=', `${address}::${port}`], {
+    const client = ['sh', '-c', VIEWER, 'viewer', '-PasswordFile', passwordFile];
+    const flags = ['-RemoteResize=0', '-MenuKey=', `${address}::${port}`];
+    const process = await from.spawn([...client, ...flags], {
       ...{ env: { DISPLAY: display, HOME: folder }, stdout: 'ignore', stderr: 'pipe' },
     });
     const viewer = new VncViewer(options, display, process);
