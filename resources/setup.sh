@@ -4,7 +4,7 @@
 #   sh resources/setup.sh demo    also what `npm run demo` needs: network tools, the demo guest
 #   sh resources/setup.sh test    also what `npm test` needs
 #   sh resources/setup.sh bench   also what `npm run bench` needs
-#   sh resources/setup.sh slow    also what `npm run test:slow` needs: UEFI firmware, a Debian guest
+#   sh resources/setup.sh slow    also what `npm run test:slow` needs: UEFI firmware, Debian guests
 # Exit 1: something is missing that it may not or cannot install; it has printed what to do.
 set -eu
 export LC_ALL=C
@@ -29,4 +29,7 @@ need_node
 need_system "$purpose"
 [ "$purpose" = none ] || need_demo_guest
 case $purpose in test | slow) need_electron ;; esac
-[ "$purpose" != slow ] || need_debian_guest
+if [ "$purpose" = slow ]; then
+  need_debian_guest
+  need_desktop_guest
+fi

@@ -8,7 +8,11 @@ need_debian_guest() {
   need_guest 'Debian guest' debian-guest resources/guest/debian build-debian-guest.sh
 }
 
-# need_guest WHAT CACHE FOLDER SCRIPT: the newest is .cache/CACHE/current.
+need_desktop_guest() {
+  need_guest 'desktop guest' desktop-guest resources/guest/debian build-debian-guest.sh desktop
+}
+
+# need_guest WHAT CACHE FOLDER SCRIPT [VARIANT]: the newest is .cache/CACHE/current.
 need_guest() {
   cache=.cache/$2
   # Not the recipe that is in a folder of this one.
@@ -22,7 +26,7 @@ need_guest() {
   new=$(mktemp -d "$cache/building.XXXXXX")
   trap 'rm -rf "$new"' EXIT
   trap 'exit 130' INT TERM
-  quietly "the recipe of the $1" sh "$3/$4" "$new" || exit 1
+  quietly "the recipe of the $1" sh "$3/$4" "$new" ${5+"$5"} || exit 1
   echo "$recipe" >"$new/recipe"
   chmod 755 "$new"
   name=$recipe-$(cat "$new/kernel-release")

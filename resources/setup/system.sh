@@ -45,6 +45,8 @@ debian-keys        | slow | debian-archive-keyring | debian-keyring       | debi
 mformat            | slow | mtools                 | mtools               | mtools
 sfdisk             | slow | fdisk                  | util-linux           | util-linux
 newuidmap          | slow | uidmap                 | shadow-utils         | shadow
+xtigervncviewer    | slow | tigervnc-viewer        | tigervnc             | tigervnc
+xdotool            | slow | xdotool                | xdotool              | xdotool
 fakeroot           | slow | fakeroot               | fakeroot             | fakeroot
 '
 
@@ -60,6 +62,8 @@ tool_there() {
     libvirt-qemu) libvirt_drives_qemu ;;
     ovs-vswitchd) have ovs-vswitchd || [ -x /usr/sbin/ovs-vswitchd ] ;;
     os-ken) have python3 && /usr/bin/python3 -c 'import os_ken' 2>/dev/null ;;
+    # Its name is Debian's; elsewhere there is no other viewer beside it.
+    xtigervncviewer) have xtigervncviewer || have vncviewer ;;
     debian-keys) [ -e /usr/share/keyrings/debian-archive-trixie-stable.gpg ] ;;
     # Root makes the guests without.
     newuidmap | fakeroot) [ "$(id -u)" = 0 ] || have "$1" ;;

@@ -1,6 +1,6 @@
 /**
  * A guest's screen in the real app: opened from the tray, watched and typed on while the guest goes to the site and comes
- * back from its standby, with the demo guest's own count of frames and keys as the witness.
+ * back from its standby, with what the demo guest itself says of frames, keys and pointer as the witness.
  */
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -15,6 +15,9 @@ const PATIENCE_MS = 120_000;
 const ORDER_MS = 60_000;
 /** As fast as people type, ms. */
 const KEY_MS = 80;
+/** What the guest's tablet calls the right or lower edge, and how near it has to be to where was clicked, of the edge. */
+const POINTER_EDGE = 32_767;
+const POINTER_ACCURACY = 0.01;
 const TYPED = 'the quick brown fox jumps over the lazy dog';
 /** Squares of the picture, `resources/guest/services/picture.c`. */
 const NUMBER = (row: number) => `(() => {
@@ -49,10 +52,28 @@ afterAll(async () => {
 
 const frame = () => screen.evaluate(NUMBER(0)) as Promise<number>;
 const keys = () => screen.evaluate(NUMBER(1)) as Promise<number>;
+const pointer = async () => (await screen.evaluate(`[${NUMBER(2)}, ${NUMBER(3)}]`)) as number[];
+const presses = () => screen.evaluate(NUMBER(4)) as Promise<number>;
 
 async function moves(): Promise<void> {
   const before = await frame();
   await until(frame, (now) => now > before, PATIENCE_MS, 'the picture to move');
+}
+
+/** At a part of the picture's width and height: the guest has the pointer there, and one press of a button more. */
+async function click(across: number, down: number): Promise<void> {
+  const before = await presses();
+  const canvas = screen.locator('.shown canvas');
+  const box = await canvas.boundingBox();
+  if (box === null) throw new Error('there is no picture');
+  await canvas.click({ position: { x: box.width * across, y: box.height * down } });
+  await until(presses, (now) => now > before, PATIENCE_MS, 'the click');
+  // One too many would come now.
+  await moves();
+  expect(await presses()).toBe(before + 1);
+  const [x = Number.NaN, y = Number.NaN] = await pointer();
+  expect(Math.abs(x / POINTER_EDGE - across)).toBeLessThan(POINTER_ACCURACY);
+  expect(Math.abs(y / POINTER_EDGE - down)).toBeLessThan(POINTER_ACCURACY);
 }
 
 /** A machine that is busy with other things may be too slow; then the guest stays, and no key may be lost either. */
@@ -67,7 +88,7 @@ async function move(from: Side, tries = 5): Promise<void> {
     });
 }
 
-test('is opened from the tray, and its picture moves', async () => {
+test('is opened from the tray; its picture moves, and a click arrives where it was made', async () => {
   const panel = await session.startPanel();
   app = await App.start({ session, state: places.device.state, arguments: ['--hidden'] });
   const icon = await panel.icon(20_000);
@@ -77,16 +98,16 @@ test('is opened from the tray, and its picture moves', async () => {
   screen.setDefaultTimeout(PATIENCE_MS);
   await screen.getByText('Runs at laptop').waitFor();
   await moves();
+  await click(0.75, 0.25);
 });
 
 test.each(['device', 'site'] as const)(
-  'from the %s: the picture follows by itself, and every key arrives once',
+  'from the %s: the picture follows by itself, and keys and clicks arrive once',
   async (side) => {
     const [from, to] = [places.place(side), places.other(side)];
     await from.api.call('standby.arm', {
       ...{ guest: GUEST, at: to.name, wait: true, bothWays: false },
     });
-    if (side === 'device') await screen.locator('.shown canvas').click();
     const before = await keys();
     const typing = screen.keyboard.type(TYPED, { delay: KEY_MS });
     await move(side);
@@ -103,6 +124,7 @@ test.each(['device', 'site'] as const)(
     // A key too many would come now.
     await moves();
     expect(await keys()).toBe(before + TYPED.length);
+    await click(0.25, side === 'device' ? 0.75 : 0.5);
   },
 );
 

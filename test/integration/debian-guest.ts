@@ -7,9 +7,13 @@ import { fileURLToPath } from 'node:url';
 import type { Namespace } from '../lab/index.ts';
 import { within } from './agent-place.ts';
 
-export const DEBIAN_IMAGE = fileURLToPath(
-  new URL('../../.cache/debian-guest/current', import.meta.url),
-);
+/** Made by `resources/guest/debian`. */
+export type DebianImage = 'debian' | 'desktop';
+
+export function imageFolder(image: DebianImage): string {
+  return fileURLToPath(new URL(`../../.cache/${image}-guest/current`, import.meta.url));
+}
+
 const COMMAND_DEADLINE_MS = 60_000;
 /** Between two looks whether a guest that boots lets anybody in. */
 const RETRY_MS = 1_000;
@@ -27,11 +31,13 @@ export interface Tick {
 export class DebianGuest {
   readonly #from: Namespace;
   readonly #address: string;
+  readonly #image: DebianImage;
 
   /** As seen by somebody in the network `from`. */
-  constructor(from: Namespace, address: string) {
+  constructor(from: Namespace, address: string, image: DebianImage = 'debian') {
     this.#from = from;
     this.#address = address;
+    this.#image = image;
   }
 
   /** Runs a command of a shell in the guest; throws with its standard error. */
@@ -70,13 +76,13 @@ export class DebianGuest {
   #ssh(command: string): string[] {
     const options = {
       BatchMode: 'yes',
-      ConnectTimeout: '5',
+      ConnectTimeout: '15',
       HostKeyAlias: 'debian',
       StrictHostKeyChecking: 'yes',
-      UserKnownHostsFile: join(DEBIAN_IMAGE, 'known_hosts'),
+      UserKnownHostsFile: join(imageFolder(this.#image), 'known_hosts'),
     };
     const flags = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-    const key = join(DEBIAN_IMAGE, 'id_ed25519');
+    const key = join(imageFolder(this.#image), 'id_ed25519');
     return ['ssh', '-F', 'none', '-i', key, ...flags, `root@${this.#address}`, command];
   }
 }

@@ -4,75 +4,36 @@
  * it can be rebooted, stopped and started.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { z } from 'zod';
-import { ADDRESSES, Lab } from '../lab/index.ts';
-import { AgentPlace, type Side } from './agent-place.ts';
-import { type CountingSession, DEBIAN_IMAGE, DebianGuest, type Tick } from './debian-guest.ts';
+import type { Side } from './agent-place.ts';
+import { type CountingSession, DebianGuest, type Tick } from './debian-guest.ts';
+import { BOOT_DEADLINE_MS, DebianPlaces, timed } from './debian-places.ts';
 
 const GUEST = 'debian';
-/** An emulated boot takes one minute on an idle machine. */
-const BOOT_DEADLINE_MS = 400_000;
-/** Saving the memory of a desktop over 100 Mbit/s, and a power-down that waits for services. */
-const COMMAND_DEADLINE_MS = 300_000;
-const LINK = { rateBitsPerSecond: 100e6, delayMs: 5 };
 /** How long a line may be on its way, on a machine that is busy with emulation. */
 const LATENCY_MS = 500;
 const VARIABLE = '/sys/firmware/efi/efivars/Remember-5f7c2c0e-8d0b-4b0e-9a55-3a1d6f0c7e03';
 const HARM =
   /I\/O error|EXT4-fs (error|warning)|Remounting filesystem|Clock change|Time jumped|time jump|hung task|blocked for more than|kernel BUG|Oops|panic/i;
 
-const result = z.looseObject({
-  result: z
-    .looseObject({ pauseMs: z.number(), triggerToRunningMs: z.number(), bytesOnLink: z.number() })
-    .optional(),
-});
-
-let lab: Lab;
-let places: Record<Side, AgentPlace>;
+let places: DebianPlaces;
 let byIpv4: DebianGuest;
 let byIpv6: DebianGuest;
 let boot: string;
 
 beforeAll(async () => {
-  lab = await Lab.create({ up: LINK, down: LINK });
-  const common = {
-    lab,
-    logs: process.env.SOJOURN_TEST_LOGS ?? lab.directory,
-    commandDeadlineMs: COMMAND_DEADLINE_MS,
-  };
-  places = {
-    device: new AgentPlace({ ...common, side: 'device', name: 'laptop', flags: [] }),
-    site: new AgentPlace({
-      ...{ ...common, side: 'site', name: 'cloud' },
-      flags: [
-        ...['--listen', '0.0.0.0:7420', '--advertise', ADDRESSES.site4, '--tap', 'sojourn0'],
-        ...['--hoa4', ADDRESSES.hoaPrefix4, '--hoa6', ADDRESSES.hoaPrefix6],
-      ],
-    }),
-  };
-  for (const place of Object.values(places)) {
-    await place.start();
-    await place.sojourn('image', 'import', DEBIAN_IMAGE);
-  }
-  const { device, site } = places;
-  const invite = z.looseObject({ invite: z.string() });
-  const made = invite.parse(JSON.parse(await site.sojourn('invite', '--json')));
-  await device.sojourn('pair', made.invite);
-  const limit = ['--overlay-limit', '1G'];
-  await device.sojourn('guest', 'create', GUEST, '--image', 'debian', ...limit);
-  await device.sojourn('guest', 'start', GUEST);
-  const { network } = await view('device');
-  byIpv4 = new DebianGuest(lab.correspondent, network.hoa4);
+  places = await DebianPlaces.create(GUEST);
+  const { correspondent } = places.lab;
+  const { network } = await places.view('device');
+  byIpv4 = new DebianGuest(correspondent, network.hoa4);
   boot = await timed('boot', () => byIpv4.booted(BOOT_DEADLINE_MS));
   const addresses = await byIpv4.run('ip -6 -o address show scope global');
   const hoa6 = /inet6 ([0-9a-f:]+)\//.exec(addresses)?.[1];
   if (hoa6 === undefined) throw new Error(`no IPv6 address: ${addresses}`);
-  byIpv6 = new DebianGuest(lab.correspondent, hoa6);
+  byIpv6 = new DebianGuest(correspondent, hoa6);
 });
 
 afterAll(async () => {
-  for (const place of Object.values(places ?? {})) place.close();
-  await lab?.close();
+  await places?.close();
 });
 
 test('it has booted by UEFI, by itself, with all its services', async () => {
@@ -112,7 +73,7 @@ test('it can be rebooted at the site that it was handed to', async () => {
   await expectGrowing();
   await byIpv4.run('systemctl stop writer; nohup systemctl reboot >/dev/null 2>&1 &');
   boot = await timed('reboot', () => byIpv4.booted(BOOT_DEADLINE_MS, boot));
-  expect((await view('site')).state.kind).toBe('running');
+  expect((await places.view('site')).state.kind).toBe('running');
   expect(await byIpv4.run(`cat '${VARIABLE}'`)).toContain('kept');
   await expectWhole();
 });
@@ -121,7 +82,7 @@ test('it can be stopped there, and started again', async () => {
   const { site } = places;
   const digest = await byIpv4.run('sha256sum /root/records');
   await timed('stop', () => site.sojourn('guest', 'stop', GUEST));
-  expect((await view('site')).state).toMatchObject({ kind: 'stopped' });
+  expect((await places.view('site')).state).toMatchObject({ kind: 'stopped' });
   await site.sojourn('guest', 'start', GUEST);
   boot = await timed('start', () => byIpv4.booted(BOOT_DEADLINE_MS, boot));
   expect(await byIpv4.run('sha256sum /root/records')).toBe(digest);
@@ -137,20 +98,9 @@ test('it can be stopped there, and started again', async () => {
 
 async function handOff(from: Side, to: Side, sessions: CountingSession[]): Promise<void> {
   const before = await nextTicks(sessions, 10);
-  const output = await places[from].sojourn('handoff', GUEST, '--to', places[to].name, '--json');
-  const summary = output
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => result.parse(JSON.parse(line)).result)
-    .findLast((one) => one !== undefined);
-  if (summary === undefined) throw new Error(`no result: ${output}`);
-  const { pauseMs, triggerToRunningMs, bytesOnLink } = summary;
-  const seconds = (triggerToRunningMs / 1000).toFixed(1);
-  console.log(
-    `handoff ${from} -> ${to}: ${seconds} s, pause ${pauseMs} ms, ${(bytesOnLink / 1e6).toFixed(1)} MB`,
-  );
+  const { pauseMs } = await places.handOff(from, to);
   const after = await nextTicks(sessions, 10);
-  expect((await view(to)).state.kind).toBe('running');
+  expect((await places.view(to)).state.kind).toBe('running');
   // A guest without an agent in it does not learn of the pause: its clock is behind by that, and by nothing else.
   for (const [index, ticks] of after.entries()) {
     const behind = clockBehind(ticks) - clockBehind(before[index] ?? []);
@@ -186,17 +136,4 @@ async function expectGrowing(): Promise<void> {
   const lines = 'wc -l </root/records';
   const [before, after] = (await byIpv4.run(`${lines}; sleep 2; ${lines}`)).split('\n').map(Number);
   expect(after).toBeGreaterThan(before ?? Number.NaN);
-}
-
-async function view(side: Side) {
-  const guest = await places[side].guest(GUEST);
-  if (guest === undefined) throw new Error(`${side} does not know the guest`);
-  return guest;
-}
-
-async function timed<Result>(what: string, action: () => Promise<Result>): Promise<Result> {
-  const started = performance.now();
-  const outcome = await action();
-  console.log(`${what}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
-  return outcome;
 }

@@ -252,7 +252,11 @@ test.each([
   ['none', [], ['tcpdump', 'busybox-static']],
   ['demo', ['tcpdump', 'binutils'], ['busybox-static']],
   ['test', ['tcpdump', 'binutils', 'busybox-static'], ['mmdebstrap']],
-  ['slow', ['tcpdump', 'busybox-static', 'mmdebstrap', 'mtools'], ['fakeroot', 'uidmap']],
+  [
+    'slow',
+    ['tcpdump', 'busybox-static', 'mmdebstrap', 'mtools', 'tigervnc-viewer'],
+    ['fakeroot', 'uidmap'],
+  ],
 ])('for %s it installs what that needs, not more', async (purpose, wanted, unwanted) => {
   // What the stub installs stays missing, so that the demo guest cannot be made: only the calls count.
   await setup(purpose);

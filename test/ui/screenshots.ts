@@ -10,7 +10,7 @@ import type { Status } from '../../src/api/index.ts';
 import { buildUi } from '../../src/ui/build.ts';
 import { fakePlace, fakeStandby, laptop } from '../api/double.ts';
 import { goTo, launchBrowser, openWindow } from './browser.ts';
-import { everyGuest, everyStatus, guestIn, startFakeWorld } from './fake-world.ts';
+import { everyGuest, everyStatus, guestIn, startFakeWorld, weakLink } from './fake-world.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 /** Of statuses that make a line in the chart, and between them, ms. */
@@ -64,7 +64,37 @@ async function everyView(browser: Browser): Promise<void> {
         await page.context().close();
       }
   await world.close();
+  await freshLink(browser, folder);
   console.log(folder);
+}
+
+/** The link of a machine on a wire, of which little is known yet. */
+async function freshLink(browser: Browser, folder: string): Promise<void> {
+  const link = weakLink({
+    sensor: { name: 'iw', state: 'missing' },
+    ...{ connected: false, signalDbm: null, rateBitsPerSecond: null, forecast: null },
+  });
+  const world = await startFakeWorld(await buildUi(), everyStatus({ link }));
+  for (const [locale, colorScheme] of [
+    ['en', 'light'],
+    ['ja', 'dark'],
+  ] as const) {
+    const { page } = await openWindow(browser, await world.link(), {
+      ...{ colorScheme, locale, viewport: { width: 1100, height: 800 } },
+    });
+    await page.waitForSelector('[data-guest]');
+    await goTo(page, '#/link');
+    for (const moment of ['first', 'second']) {
+      await page.waitForSelector('main h1');
+      const name = `link-${moment}-${locale}-${colorScheme}-1100.png`;
+      await page.screenshot({ path: join(folder, name), fullPage: true });
+      await page.waitForTimeout(SAMPLE_MS);
+      world.tell(everyStatus({ link }));
+      await page.waitForTimeout(SAMPLE_MS);
+    }
+    await page.context().close();
+  }
+  await world.close();
 }
 
 async function forReadme(browser: Browser): Promise<void> {

@@ -1,12 +1,14 @@
 #!/bin/sh
-# Makes an ordinary Debian that knows nothing of Sojourn: build-debian-guest.sh OUTDIR
+# Makes an ordinary Debian that knows nothing of Sojourn: build-debian-guest.sh OUTDIR [desktop]
 # leaves OUTDIR/{image.json,disk.qcow2,id_ed25519,known_hosts,kernel-release}. The disk boots by itself under
-# UEFI, through systemd-boot; its only user is root, who logs in by ssh with the throw-away key id_ed25519.
+# UEFI, through systemd-boot; root logs in by ssh with the throw-away key id_ed25519, and there is no other user.
+# `desktop` puts a desktop with a VNC server in, of a user `anna` (desktop.sh), and its password in OUTDIR/vnc-password.
 # Needs no root where mmdebstrap can do without (uidmap), and fakeroot then.
 set -eu
 export LC_ALL=C
 
 out=$1
+variant=${2:-}
 here=$(cd "$(dirname "$0")" && pwd)
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -16,6 +18,18 @@ esp_mib=128
 root_mib=1536
 root_label=debian-root
 packages=systemd-sysv,udev,dbus,libpam-systemd,openssh-server,iproute2,linux-image-cloud-amd64,systemd-boot-efi,zstd
+name=debian
+case $variant in
+  '') ;;
+  desktop)
+    name=desktop
+    packages=$packages,tigervnc-standalone-server,tigervnc-tools,xinit,icewm,xterm,x11-utils,fonts-dejavu-core
+    ;;
+  *)
+    echo "usage: sh build-debian-guest.sh OUTDIR [desktop]" >&2
+    exit 2
+    ;;
+esac
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -23,7 +37,7 @@ trap 'exit 130' INT TERM
 # Root in a namespace is somebody else here, and reads the configuration.
 chmod 755 "$work"
 mkdir -p "$out" "$work/tree" "$work/boot"
-cp "$here/configure.sh" "$work/configure.sh"
+cp "$here/configure.sh" "$here/desktop.sh" "$work"
 
 as_root=
 [ "$(id -u)" = 0 ] || as_root=fakeroot
@@ -31,10 +45,12 @@ as_root=
 ssh-keygen -q -t ed25519 -N '' -C throw-away -f "$work/id_ed25519"
 
 # The hook runs with the tree as its argument, in the namespace where its owner is root.
+configure="sh '$work/configure.sh' \"\$1\" '$root_label' '$(cat "$work/id_ed25519.pub")'"
+[ "$variant" != desktop ] || configure="$configure && sh '$work/desktop.sh' \"\$1\""
 mmdebstrap --quiet --variant=minbase --include="$packages" \
   --aptopt='Acquire::Retries "3"' --dpkgopt=path-exclude=/usr/share/doc/* \
   --dpkgopt=path-exclude=/usr/share/man/* --dpkgopt=path-exclude=/usr/share/locale/* \
-  --customize-hook="sh '$work/configure.sh' \"\$1\" '$root_label' '$(cat "$work/id_ed25519.pub")'" \
+  --customize-hook="$configure" \
   "$suite" "$work/root.tar" </dev/null
 
 # The boot loader, the kernel and its initial RAM disk are on the EFI system partition: systemd-boot reads no ext4.
@@ -85,10 +101,12 @@ qemu-img convert -q -f raw -O qcow2 "$disk" "$out/disk.qcow2"
 
 cp "$work/id_ed25519" "$out/id_ed25519"
 echo "debian $(cut -d ' ' -f 1,2 "$work/boot/etc/ssh/ssh_host_ed25519_key.pub")" >"$out/known_hosts"
+[ "$variant" != desktop ] ||
+  tar -x -O -f "$work/root.tar" ./etc/desktop/vnc-password >"$out/vnc-password"
 echo "$release" >"$out/kernel-release"
 cat >"$work/image.json" <<JSON
 {
-  "name": "debian",
+  "name": "$name",
   "architecture": "x86_64",
   "boot": { "kind": "uefi" },
   "disks": [

@@ -1,7 +1,8 @@
 /*
  * A running picture on the guest's VGA display (QEMU docs/specs/standard-vga.rst): a moving gradient, and above it
- * what a viewer's tests read. Row 0 has the number of the frame, row 1 how many keys were pressed; each of their 16 bits,
- * the highest first, is a square of 16 points, black or white.
+ * what a viewer's tests read. Row 0 has the number of the frame, row 1 how many keys were pressed, rows 2 and 3 where the
+ * pointer is (0 to 32767, from the left and from the top), row 4 how many of its buttons were pressed; each of their 16
+ * bits, the highest first, is a square of 16 points, black or white.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -21,8 +22,9 @@
 #define HEIGHT 768
 #define SQUARE 16
 #define BITS 16
+#define ROWS 5
 #define BOX 160
-#define MAX_KEYBOARDS 8
+#define MAX_DEVICES 8
 /* Where arguments.ts puts the display. */
 #define MEMORY "/sys/bus/pci/devices/0000:00:01.0/resource0"
 #define DISPI_INDEX 0x1ce
@@ -54,17 +56,22 @@ static void draw_number(int row, uint32_t number) {
 }
 
 static void draw_box(uint32_t frame) {
-  int left = (int)(frame * 8 % (WIDTH - BOX)), top = 2 * SQUARE + (int)(frame * 3 % (HEIGHT - BOX - 2 * SQUARE));
+  int left = (int)(frame * 8 % (WIDTH - BOX)), top = ROWS * SQUARE + (int)(frame * 3 % (HEIGHT - BOX - ROWS * SQUARE));
   for (int y = 0; y < BOX; y++)
     for (int x = 0; x < BOX; x++)
       screen[top + y][left + x] = (uint32_t)((x + (int)frame) & 255) << 16 | (uint32_t)(y & 255) << 8 | (frame & 255);
 }
 
-static int open_keyboards(struct pollfd *found) {
+/* What was done with keyboard and pointer. */
+struct input {
+  uint32_t keys, x, y, buttons;
+};
+
+static int open_devices(struct pollfd *found) {
   int count = 0;
   struct dirent *entry;
   DIR *folder = opendir("/dev/input");
-  while (folder && count < MAX_KEYBOARDS && (entry = readdir(folder))) {
+  while (folder && count < MAX_DEVICES && (entry = readdir(folder))) {
     char path[300];
     if (strncmp(entry->d_name, "event", 5)) continue;
     snprintf(path, sizeof path, "/dev/input/%s", entry->d_name);
@@ -75,26 +82,28 @@ static int open_keyboards(struct pollfd *found) {
   return count;
 }
 
-static uint32_t keys_pressed(int fd) {
+static void take_input(int fd, struct input *input) {
   struct input_event event;
-  uint32_t count = 0;
-  while (read(fd, &event, sizeof event) == sizeof event)
-    if (event.type == EV_KEY && event.value == 1) count++;
-  return count;
+  while (read(fd, &event, sizeof event) == sizeof event) {
+    if (event.type == EV_KEY && event.value == 1) event.code < BTN_MISC ? input->keys++ : input->buttons++;
+    if (event.type == EV_ABS && event.code == ABS_X) input->x = (uint32_t)event.value;
+    if (event.type == EV_ABS && event.code == ABS_Y) input->y = (uint32_t)event.value;
+  }
 }
 
 void picture_show(const void *argument) {
   const struct picture_order *order = argument;
-  struct pollfd keyboards[MAX_KEYBOARDS];
+  struct pollfd devices[MAX_DEVICES];
+  struct input input = {0};
   uint64_t period_us = 1000000 / order->frames_per_second, next_us = clock_us(CLOCK_MONOTONIC);
-  uint32_t frame = 0, keys = 0;
+  uint32_t frame = 0;
   int memory = open(MEMORY, O_RDWR | O_CLOEXEC);
   if (memory < 0) fail(MEMORY);
   screen = mmap(NULL, sizeof *screen * HEIGHT, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
   if (screen == MAP_FAILED) fail("mmap of the display");
   set_mode();
   memset(screen, 0x20, sizeof *screen * HEIGHT);
-  int count = open_keyboards(keyboards);
+  int count = open_devices(devices);
   for (;;) {
     uint64_t now_us = clock_us(CLOCK_MONOTONIC);
     if (now_us >= next_us) {
@@ -103,9 +112,12 @@ void picture_show(const void *argument) {
       /* Frames that a pause swallowed are not made good. */
       next_us = next_us + period_us > now_us ? next_us + period_us : now_us + period_us;
     }
-    if (poll(keyboards, (nfds_t)count, (int)((next_us - now_us) / 1000) + 1) <= 0) continue;
+    if (poll(devices, (nfds_t)count, (int)((next_us - now_us) / 1000) + 1) <= 0) continue;
     for (int i = 0; i < count; i++)
-      if (keyboards[i].revents) keys += keys_pressed(keyboards[i].fd);
-    draw_number(1, keys);
+      if (devices[i].revents) take_input(devices[i].fd, &input);
+    draw_number(1, input.keys);
+    draw_number(2, input.x);
+    draw_number(3, input.y);
+    draw_number(4, input.buttons);
   }
 }

@@ -404,6 +404,14 @@ export const en = {
       missing: 'This machine has no sensor of a wireless link',
     },
     unknownYet: 'Not known yet',
+    unknownYetHelp: 'The agent has said nothing about the link so far. It does so once a second.',
+    short: (span: string) =>
+      `This window has looked for ${span} so far; the lines grow from the right.`,
+    noSignal:
+      'Without a signal there is no forecast: that the link is lost shows only when the site stops answering.',
+    noRtt: 'No place is connected that could answer',
+    noTraffic: 'Not known yet: it takes two measurements',
+    noDatapath: 'No guest is connected: the datapath does not run',
     chart: (what: string, latest: string) => `${what}: ${latest}`,
     handoffCount: (count: number) => many(count, 'handoff is marked', 'handoffs are marked'),
   },

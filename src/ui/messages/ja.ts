@@ -400,6 +400,13 @@ export const ja: Messages = {
       missing: 'このマシンには無線のセンサーがありません',
     },
     unknownYet: 'まだ不明です',
+    unknownYetHelp: 'エージェントからの情報をまだ受け取っていません。情報は毎秒届きます。',
+    short: (span) => `計測時間はまだ ${span} です。グラフは右端から伸びていきます。`,
+    noSignal:
+      '信号がなければ予測はありません。回線の切断は、サイトが応答しなくなったときに初めて分かります。',
+    noRtt: '応答できる接続中の相手がありません',
+    noTraffic: 'まだ不明です。2 回の計測が必要です',
+    noDatapath: '接続しているゲストはありません（データパスは停止中）',
     chart: (what, latest) => `${what}: ${latest}`,
     handoffCount: (count) => `引き継ぎ ${count} 件を表示`,
   },

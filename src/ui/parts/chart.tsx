@@ -18,19 +18,21 @@ export interface ChartProps {
   readonly format: (value: number) => string;
   /** Writes a moment in milliseconds since the Unix epoch. */
   readonly formatTime: (atMs: number) => string;
-  /** Amounts begin at zero, and their axis reaches at least this far; a signal has no such thing. */
-  readonly atLeast: number | undefined;
+  /** What the axis of values shows at least. */
+  readonly axis: readonly [from: number, to: number];
   /** Says what the picture says. */
   readonly summary: string;
 }
 
 const HEIGHT = 120;
-/** A span below this says little, s. */
-const MIN_SPAN_S = 60;
+/** A span below this says little: what there is then grows from the right, s. */
+export const MIN_SPAN_S = 60;
 /** Between two times on the axis, CSS pixels. */
 const TIME_SPACE = 110;
 /** Free room above what is shown. */
-const HEADROOM = 1.2;
+const HEADROOM = 1.1;
+/** So few moments are dots as well: one alone makes no line. */
+const FEW = 30;
 const AXIS_WIDTH = 76;
 
 export function Chart(props: ChartProps) {
@@ -82,7 +84,7 @@ function chartOptions(
   count: number,
 ): uPlot.Options {
   const colour = (name: string) => () => getComputedStyle(element).getPropertyValue(name);
-  const { atLeast } = latest.current;
+  const [from, to] = latest.current.axis;
   const axis = {
     stroke: colour('--chart-text'),
     grid: { stroke: colour('--chart-grid'), width: 1 },
@@ -95,11 +97,9 @@ function chartOptions(
     legend: { show: false },
     cursor: { show: false },
     scales: {
-      x: { time: true, range: (_plot, min, max) => [Math.min(min, max - MIN_SPAN_S), max] },
-      y:
-        atLeast === undefined
-          ? {}
-          : { range: (_plot, _min, max) => [0, Math.max(max * HEADROOM, atLeast)] },
+      // Of our own: of a single moment uPlot makes a day.
+      x: { time: true, range: () => timeRange(latest.current.times) },
+      y: { range: (_plot, min, max) => [Math.min(min, from), max > to ? topAbove(max, from) : to] },
     },
     axes: [
       {
@@ -120,12 +120,30 @@ function chartOptions(
       ...Array.from({ length: count }, (_, at) => ({
         stroke: colour(at === 0 ? '--chart-line' : '--chart-second'),
         width: 2,
-        points: { show: false },
+        points: { size: 5, show: isFew },
         ...(latest.current.lines[at]?.dashed === true ? { dash: [5, 4] } : {}),
       })),
     ],
     hooks: { draw: [(plot) => drawMarks(plot, latest.current.marks, colour('--chart-mark')())] },
   };
+}
+
+/** In s, as uPlot has them. */
+function timeRange(times: readonly number[]): [number, number] {
+  const [first = 0, last = 0] = [times[0], times.at(-1)];
+  return [Math.min(first / 1000, last / 1000 - MIN_SPAN_S), last / 1000];
+}
+
+/** A round number above what is shown, whose half is one, too. */
+function topAbove(max: number, from: number): number {
+  const height = (max - from) * HEADROOM;
+  const unit = 10 ** Math.floor(Math.log10(height));
+  const factor = [1, 2, 4, 6, 8].find((each) => each * unit >= height) ?? 10;
+  return from + factor * unit;
+}
+
+function isFew(_plot: uPlot, _series: number, first: number, last: number): boolean {
+  return last - first < FEW;
 }
 
 function drawMarks(plot: uPlot, marks: readonly number[], colour: string): void {
