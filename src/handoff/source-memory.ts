@@ -20,12 +20,16 @@ import type { DiskProgress, SourceDisks } from './source-disks.ts';
 /** `max-bandwidth` that is none, bytes a second: the relay's backpressure is the limit. */
 const UNLIMITED_BYTES_PER_SECOND = 2 ** 40;
 /**
- * Until the release QEMU looks for what was changed only when nothing is left of what it knew of (its threshold is the product: 1 byte), so
- * that no page crosses twice in one pass. A look while pages are left is worse than a waste: QEMU's emulator (TCG) may then not
- * notice writes to them (`physical_memory_sync_dirty_bitmap` makes them noticed again only where it finds a page that was
- * not known before), and the destination gets an old page. Found in QEMU 10.0 as one lost page in some 300 handoffs.
+ * QEMU looks for what was changed when it has less left than the product of these: 1 byte, so that no page crosses twice in one
+ * pass. A look while pages are left is worse than a waste: QEMU's emulator (TCG) may then not notice writes to them
+ * (`physical_memory_sync_dirty_bitmap` makes them noticed again only where it finds a page that was not known before), and
+ * the destination keeps an old page. Seen with QEMU 10.0 as one lost page in some 300 handoffs.
  */
 const SWEEPING = { 'downtime-limit': 1, 'avail-switchover-bandwidth': 1_000 };
+/** For the short time from the trigger of a standby on: 64 KiB, with which QEMU stops at once when it is released. */
+const SWEEPING_LOOSELY = { 'downtime-limit': 1, 'avail-switchover-bandwidth': 64 * 1024 * 1000 };
+/** QEMU takes new limits into account every 100 ms (BUFFER_DELAY), ms. */
+const LIMITS_COUNT_MS = 110;
 /** The largest downtime limit there is, ms. */
 const DOWNTIME_RELEASED_MS = 2_000_000;
 /** A look costs QEMU about 0.1 ms. */
@@ -160,7 +164,12 @@ export class SourceMemory {
         const judged = this.judge(state, ram, this.queued(disk), options());
         state = judged.state;
         onLook({ ...judged.look, slowedBy });
-        if (judged.look.verdict.action === 'release') return judged.look.verdict;
+        if (judged.look.verdict.action === 'release') {
+          await this.armRelease();
+          // The guest would be cut off from its network meanwhile, if this were left to the switchover.
+          await delay(LIMITS_COUNT_MS, undefined, { signal });
+          return judged.look.verdict;
+        }
       }
       await delay(LOOK_EVERY_MS, undefined, { signal });
     }
@@ -225,10 +234,12 @@ export class SourceMemory {
     return { state: judged.state, look };
   }
 
-  /**
-   * From now on QEMU switches over as soon as it has the acknowledgement, whatever is left. The guest still runs. QEMU takes
-   * new limits into account every 100 ms.
-   */
+  /** The release of what stands by is near. It counts as soon as the gate opens: QEMU has waited for that longer than for its limits. */
+  async sweepLoosely(): Promise<void> {
+    await this.#qmp.execute('migrate-set-parameters', SWEEPING_LOOSELY);
+  }
+
+  /** From now on QEMU switches over as soon as it has the acknowledgement, whatever is left. The guest still runs. */
   async armRelease(): Promise<void> {
     if (this.#releasable) return;
     this.#releasable = true;

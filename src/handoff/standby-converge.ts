@@ -52,6 +52,7 @@ export async function convergeStanding(parts: ConvergeParts, signal: AbortSignal
     onLook({ ...judged.look, slowedBy });
     return { passes, left, done: judged.look.verdict.action === 'release' };
   };
+  await memory.sweepLoosely();
   for (;;) {
     const before = relay.wireBytes;
     const most = ((rate.bytesPerSecond ?? UNKNOWN_LINK) * LONGEST_BURST_MS) / 1000;
