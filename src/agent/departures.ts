@@ -71,11 +71,6 @@ export class Departures {
     return departure !== undefined && isMoving(departure) ? departure : undefined;
   }
 
-  /** A handoff has the guest's disks, whether it moves or stands by. */
-  occupies(guestId: string): boolean {
-    return this.#departures.has(guestId);
-  }
-
   /** What a handoff, if there is one, does with the guest at present. */
   departing(guestId: string): 'moving' | 'standing-by' | undefined {
     const departure = this.#departures.get(guestId);

@@ -168,7 +168,7 @@ export class StandbyKeeper {
       {
         ownership: journal.ownership(id).kind,
         phase: guests.live(id)?.phase.kind,
-        moving: departures.occupies(id) || departures.isBlocked(id),
+        moving: departures.departing(id) !== undefined || departures.isBlocked(id),
         paired: places.find(this.wish.place) !== undefined,
         connected: places.session(this.wish.place)?.state === 'connected',
         metered: conditions().metered,

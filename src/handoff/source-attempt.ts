@@ -1,6 +1,7 @@
 /** The effects of the source that bring a handoff forward; `stop` ends whichever of them is under way. */
 
 import { SojournError } from '../common/index.ts';
+import { aborted } from './aborted.ts';
 import { LinkRate } from './link-rate.ts';
 import { type HandoffKey, STREAM_VERSION } from './messages.ts';
 import type { QmpPort, SessionPort } from './ports.ts';
@@ -289,7 +290,7 @@ export class SourceAttempt {
   async #convergeAlone(): Promise<void> {
     const released = this.#options.releaseDisks?.();
     await this.#converge();
-    await Promise.race([released, abortedOf(this.#stop.signal)]);
+    await Promise.race([released, aborted(this.#stop.signal)]);
     this.#dispatch({ type: 'converged' });
   }
 
@@ -353,7 +354,7 @@ export class SourceAttempt {
     const patience = PAUSE_PATIENCE_MS + 2 * (this.#peer().rttMs ?? 0);
     let stage = 0;
     const watch = watchProgress(() => memory.relay.bytesAcked + disks.arrived + stage, patience);
-    const ended = abortedOf(signal);
+    const ended = aborted(signal);
     const steps = async () => {
       await datapath.beginSwitchover({ guestId: spec.id, epoch });
       this.times.heldAt = now();
@@ -385,12 +386,4 @@ export class SourceAttempt {
       watch.stop();
     }
   }
-}
-
-function abortedOf(signal: AbortSignal): Promise<never> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  promise.catch(() => undefined);
-  if (signal.aborted) reject(signal.reason);
-  else signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  return promise;
 }

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SojournError } from '../common/index.ts';
+import { aborted } from './aborted.ts';
 import { chooseCompression } from './compression.ts';
 import type { LinkRate } from './link-rate.ts';
 import { SourceMemoryRelay } from './memory-relay.ts';
@@ -325,12 +326,4 @@ function failed(info: MigrateInfo): SojournError {
     message: `QEMU ended the migration (${info.status}): ${info['error-desc'] ?? 'no reason given'}`,
     remedy: 'Try the handoff again; the guest is unharmed',
   });
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  promise.catch(() => undefined);
-  if (signal.aborted) reject(signal.reason);
-  else signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  return promise;
 }

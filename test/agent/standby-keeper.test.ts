@@ -29,7 +29,7 @@ class World {
       journal: { ownership: () => ({ kind: 'here' }) },
       departures: {
         find: () => (this.moving ? {} : undefined),
-        occupies: () => false,
+        departing: () => undefined,
         isBlocked: () => false,
         standBy: (...args: Parameters<StandBy>) => {
           this.tries += 1;
