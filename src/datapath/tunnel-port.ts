@@ -146,8 +146,7 @@ export class TunnelPort implements SwitchPort {
       reader.push(chunk);
       connection.ackDue ||= connection.received - connection.acknowledged >= ACK_BYTES;
       this.#answer(connection);
-      this.#owner.flush();
-      this.flush();
+      this.#owner.flushSoon(this);
     });
     // Its reason comes with `close`, which always follows.
     socket.on('error', () => socket.destroy());

@@ -42,6 +42,8 @@ const MACHINE_OPTIONS: Record<Architecture, string> = {
   x86_64: 'hpet=off,smbus=off,sata=off,vmport=off,usb=off',
   aarch64: 'gic-version=3,usb=off',
 };
+/** No description of the migration stream at its end: it is for debuggers, and would cross the link while the guest is paused. */
+const STREAM = ',suppress-vmdesc=on';
 /** Firmware, boot loaders and every system know a PS/2 keyboard; it is a few hundred bytes of state. */
 const HEADLESS: Record<Architecture, string> = { x86_64: ',i8042=off,graphics=off', aarch64: '' };
 
@@ -130,7 +132,7 @@ function machine(abi: GuestAbi): string {
   const firmware =
     abi.boot.kind === 'uefi' ? ',pflash0=firmware-code,pflash1=firmware-variables' : '';
   const headless = displayOf(abi) === undefined ? HEADLESS[abi.architecture] : '';
-  return `type=${abi.machine},${MACHINE_OPTIONS[abi.architecture]}${headless}${firmware}`;
+  return `type=${abi.machine},${MACHINE_OPTIONS[abi.architecture]}${STREAM}${headless}${firmware}`;
 }
 
 function boot(abi: GuestAbi, runtime: GuestRuntime): string[] {

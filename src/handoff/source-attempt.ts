@@ -2,6 +2,7 @@
 
 import { SojournError } from '../common/index.ts';
 import { aborted } from './aborted.ts';
+import { converge } from './converge.ts';
 import { LinkRate } from './link-rate.ts';
 import { type HandoffKey, STREAM_VERSION } from './messages.ts';
 import type { QmpPort, SessionPort } from './ports.ts';
@@ -13,7 +14,6 @@ import type { SourceEffect, SourceEvent } from './source-machine.ts';
 import { type MemoryLook, SourceMemory } from './source-memory.ts';
 import type { SourceOptions } from './source-options.ts';
 import { removeMirrors } from './source-qemu.ts';
-import { convergeStanding } from './standby-converge.ts';
 import { StandbyUpkeep, type UpkeepMeasure } from './standby-upkeep.ts';
 import { watchProgress } from './watchdog.ts';
 
@@ -120,10 +120,8 @@ export class SourceAttempt {
         return this.#dispatch({ type: 'disks-ready' });
       case 'start-memory':
         await this.#startMemory();
-        if (this.#standsBy) {
-          await this.#fill();
-          return this.#dispatch({ type: 'filled' });
-        }
+        await this.#fill();
+        if (this.#standsBy) return this.#dispatch({ type: 'filled' });
         return this.#convergeAlone();
       case 'keep-up':
         await this.#keepUp();
@@ -305,11 +303,13 @@ export class SourceAttempt {
       ...(targetPauseMs === undefined ? {} : { targetMs: targetPauseMs }),
     });
     const onLook = (look: MemoryLook) => this.#reportMemory(look);
-    const measure = this.#measure;
-    if (measure === undefined) await memory.converge(disks, options, onLook, signal);
-    else {
-      const parts = { memory, disks, rate: this.#rate, measure, options, onLook };
-      await convergeStanding(parts, signal);
+    const parts = { memory, disks, rate: this.#rate, measure: this.#measure, options, onLook };
+    if (this.#armed) {
+      await memory.sweepLoosely();
+      await converge(parts, signal);
+    } else {
+      await converge(parts, signal);
+      await memory.awaitRelease(disks, signal);
     }
   }
 

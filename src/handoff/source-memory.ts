@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SojournError } from '../common/index.ts';
-import { aborted } from './aborted.ts';
 import { chooseCompression } from './compression.ts';
 import type { LinkRate } from './link-rate.ts';
 import { SourceMemoryRelay } from './memory-relay.ts';
@@ -35,6 +34,11 @@ const LIMITS_COUNT_MS = 110;
 const DOWNTIME_RELEASED_MS = 2_000_000;
 /** A look costs QEMU about 0.1 ms. */
 const LOOK_EVERY_MS = 100;
+/** With so little left, bytes, the first pass is about to end, and it is looked at this often, ms. */
+const NEAR_BYTES = 16 * 1024 * 1024;
+const LOOK_NEAR_MS = 20;
+/** QEMU that made no pass for so long waits for the gate, ms. */
+const STILL_MS = 10;
 /** QEMU notices the end of its stream before the reason for it arrives, ms. */
 const REASON_MS = 200;
 /** Of auto-converge, where it is on: a tenth of the guest's time more each time QEMU sees that it does not converge. */
@@ -133,47 +137,34 @@ export class SourceMemory {
       signal.throwIfAborted();
       if (mayFlow()) this.relay.gate.open();
       else this.relay.gate.shut();
-      const { ram, disk } = await this.look(disks);
+      const { ram, disk, slowedBy } = await this.look(disks);
       if (ram !== undefined) {
         this.#measure(disk.ackedBytes, this.queued(disk));
         const judged = this.judge(state, ram, this.queued(disk), { insist: false });
         state = judged.state;
-        onLook(judged.look);
+        onLook({ ...judged.look, slowedBy });
         if (ready && ram['dirty-sync-count'] > 1) return;
       }
-      await delay(LOOK_EVERY_MS, undefined, { signal });
+      // Once all has been sent QEMU makes pass after pass, at the guest's expense.
+      const near = ram !== undefined && ram.remaining < NEAR_BYTES;
+      await delay(near ? LOOK_NEAR_MS : LOOK_EVERY_MS, undefined, { signal });
     }
   }
 
   /**
-   * Looks at the migration until the residue may be released. Rejects with the
-   * signal's reason.
+   * For a release that was not expected: from now on QEMU switches over as soon as it has the acknowledgement and the gate is
+   * open, whatever is left. The gate is shut, and the guest runs, until QEMU has noticed. Rejects with the signal's reason.
    */
-  async converge(
-    disks: SourceDisks,
-    options: () => ResidueOptions,
-    onLook: (look: MemoryLook) => void,
-    signal: AbortSignal,
-  ): Promise<ResidueVerdict> {
-    await Promise.race([this.relay.hold.acknowledged, aborted(signal)]);
-    let state = initialResidue;
-    for (;;) {
-      signal.throwIfAborted();
-      const { ram, disk, slowedBy } = await this.look(disks);
-      if (ram !== undefined) {
-        this.#measure(disk.ackedBytes, this.queued(disk));
-        const judged = this.judge(state, ram, this.queued(disk), options());
-        state = judged.state;
-        onLook({ ...judged.look, slowedBy });
-        if (judged.look.verdict.action === 'release') {
-          await this.armRelease();
-          // The guest would be cut off from its network meanwhile, if this were left to the switchover.
-          await delay(LIMITS_COUNT_MS, undefined, { signal });
-          return judged.look.verdict;
-        }
-      }
-      await delay(LOOK_EVERY_MS, undefined, { signal });
+  async awaitRelease(disks: SourceDisks, signal: AbortSignal): Promise<void> {
+    this.relay.gate.shut();
+    // With the new limits it would look while pages are left, if it still made passes.
+    for (let passes = -1; ; await delay(STILL_MS, undefined, { signal })) {
+      const { ram } = await this.look(disks);
+      if (ram?.['dirty-sync-count'] === passes) break;
+      passes = ram?.['dirty-sync-count'] ?? passes;
     }
+    await this.armRelease();
+    await delay(LIMITS_COUNT_MS, undefined, { signal });
   }
 
   /**

@@ -64,6 +64,7 @@ export class Switch {
   #serial = 0;
   /** Packets under way: handling one can bring up another. */
   #depth = 0;
+  readonly #flushing = new Set<SwitchPort>();
   readonly #clock: () => number;
   #now = 0;
   #clockRead = false;
@@ -155,7 +156,7 @@ export class Switch {
   }
 
   /**
-   * An Ethernet frame from a port; call `flush` after the last one of a chunk.
+   * An Ethernet frame from a port; call `flushSoon` after the last one of a chunk.
    * @param hops switches of this process that it has come through.
    */
   receiveFrame(port: SwitchPort, buffer: Buffer, start: number, end: number, hops = 0): void {
@@ -224,6 +225,23 @@ export class Switch {
     if (this.#depth > 0) return;
     this.#clockRead = false;
     this.#executor.flush();
+  }
+
+  /**
+   * Flushes when all that has arrived by now has been read. After a stall that is a great number of chunks (over TLS one a
+   * record), and a write for each is worse than slow: it wakes whoever reads it, who on a busy machine takes this processor.
+   * @param port may have something to flush that no packet has brought it.
+   */
+  flushSoon(port: SwitchPort): void {
+    if (this.#flushing.size === 0) {
+      setImmediate(() => {
+        const ports = [...this.#flushing];
+        this.#flushing.clear();
+        this.flush();
+        for (const each of ports) each.flush();
+      });
+    }
+    this.#flushing.add(port);
   }
 
   /** A packet may arrive while another is under way: what is done for that has led to it. */

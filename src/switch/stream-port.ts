@@ -86,17 +86,6 @@ export class StreamPort implements SwitchPort {
     this.#batch.flush();
   }
 
-  /** Resolves when the operating system has taken all that was sent, or the connection is gone. */
-  async written(): Promise<void> {
-    const socket = this.#socket;
-    if (socket === undefined || socket.writableLength === 0) return;
-    await new Promise<void>((resolve) => {
-      socket.once('drain', resolve);
-      socket.once('close', () => resolve());
-      if (!socket.writableNeedDrain) socket.write('', () => resolve());
-    });
-  }
-
   async close(): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
@@ -135,7 +124,7 @@ export class StreamPort implements SwitchPort {
     );
     socket.on('data', (chunk: Buffer) => {
       const understood = reader.push(chunk);
-      owner.flush();
+      owner.flushSoon(this);
       if (!understood) socket.destroy();
     });
     // What went wrong shows as `close`; QEMU connects again.

@@ -1,7 +1,9 @@
 /**
- * From the trigger of a standby to the release. What has changed crosses in one pass, then QEMU is kept from making
+ * From when all has been sent once to the release. What has changed crosses in one pass, then QEMU is kept from making
  * others: a guest has pages that it changes all the time, and passes over these alone would fill any link, so that nothing
- * ever seems to be left. While the pass drains only little changes; if that is too much for the pause, another follows.
+ * ever seems to be left. They would also starve the guest: QEMU makes four passes a millisecond, and each takes its big lock and,
+ * under emulation, that of the guest's translation buffer. While the pass drains only little changes; if that is too much
+ * for the pause, another follows.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LinkRate } from './link-rate.ts';
@@ -19,12 +21,15 @@ const DRAINED_BYTES = 2 * 1024;
 /** While nothing is known of the link, bytes a second. */
 const UNKNOWN_LINK = 128 * 1024;
 
+/** Until something was measured: as memory of a quiet guest compresses. */
+const COMPRESSION = 0.25;
+
 export interface ConvergeParts {
   readonly memory: SourceMemory;
   readonly disks: SourceDisks;
   readonly rate: LinkRate;
-  /** What upkeep has found out. */
-  readonly measure: UpkeepMeasure;
+  /** What the upkeep of a standby has found out. */
+  readonly measure: UpkeepMeasure | undefined;
   readonly options: () => ResidueOptions;
   readonly onLook: (look: MemoryLook) => void;
 }
@@ -33,7 +38,7 @@ export interface ConvergeParts {
  * Resolves when the residue may be released; QEMU's stream may be shut then. Rejects with the signal's reason, and when the
  * guest does not run.
  */
-export async function convergeStanding(parts: ConvergeParts, signal: AbortSignal): Promise<void> {
+export async function converge(parts: ConvergeParts, signal: AbortSignal): Promise<void> {
   const { memory, rate, onLook, disks } = parts;
   const { relay } = memory;
   let state = initialResidue;
@@ -52,7 +57,7 @@ export async function convergeStanding(parts: ConvergeParts, signal: AbortSignal
     onLook({ ...judged.look, slowedBy });
     return { passes, left, done: judged.look.verdict.action === 'release' };
   };
-  await memory.sweepLoosely();
+  const compression = parts.measure?.compression ?? COMPRESSION;
   for (;;) {
     const before = relay.wireBytes;
     const most = ((rate.bytesPerSecond ?? UNKNOWN_LINK) * LONGEST_BURST_MS) / 1000;
@@ -62,7 +67,6 @@ export async function convergeStanding(parts: ConvergeParts, signal: AbortSignal
       const { passes, left, done } = await look(since);
       if (done) return;
       const sent = relay.wireBytes - before;
-      const { compression } = parts.measure;
       if (swept(passes - since, left, rate.bytesPerSecond, compression) || sent >= most) break;
       await delay(LOOK_EVERY_MS, undefined, { signal });
     }
