@@ -39,6 +39,8 @@ import type { StoredGuest } from './state/guest-store.ts';
 
 /** A guest's OS may take this long to power down before QEMU is ended. */
 const POWER_DOWN_MS = 60_000;
+/** The clock of a guest that has just arrived is corrected after this, ms. */
+const CLOCK_AFTER_MS = 1_000;
 /** A guest that has just arrived is busy; its overlays are copied to disk after this, ms. */
 const PERSIST_AFTER_ARRIVAL_MS = 5_000;
 /** A forced stop gives QEMU only the time to write its images out. */
@@ -156,7 +158,8 @@ export class Guests extends EventEmitter<GuestEvents> {
     const stored = this.#parts.store.find(guestId);
     if (stored !== undefined)
       this.#parts.store.put({ ...stored, intent: 'running', since: live.since.toISOString() });
-    void this.#clock(live);
+    // Not at once: what corrects a clock runs in the guest, whose first moments belong to those who wait for its answers.
+    setTimeout(() => void this.#clock(live), CLOCK_AFTER_MS).unref();
     // Its work has crossed the network; a power cut here must not take it.
     this.#persistence.begin(live, PERSIST_AFTER_ARRIVAL_MS);
   }
@@ -390,6 +393,7 @@ export class Guests extends EventEmitter<GuestEvents> {
   }
 
   async #clock(live: LiveGuest): Promise<void> {
+    if (this.#live.get(live.spec.id) !== live) return;
     const paths = guestPaths(this.#parts.files.directory(live.spec));
     const result = await correctClock(paths.guestAgentSocket);
     this.#parts.log.debug({ guest: live.spec.name, ...result }, 'guest clock');

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { LinkRate } from './link-rate.ts';
 import { initialResidue, type ResidueOptions } from './residue.ts';
 import type { SourceDisks } from './source-disks.ts';
-import type { MemoryLook, SourceMemory } from './source-memory.ts';
+import { type MemoryLook, type SourceMemory, SWITCHES_BELOW_BYTES } from './source-memory.ts';
 import { swept, type UpkeepMeasure } from './standby-upkeep.ts';
 
 /** Each of these counts, ms. */
@@ -23,6 +23,9 @@ const UNKNOWN_LINK = 128 * 1024;
 
 /** Until something was measured: as memory of a quiet guest compresses. */
 const COMPRESSION = 0.25;
+
+/** Looks that may be waited for a guest that changes so much that QEMU is never there. */
+const PATIENCE_LOOKS = 60;
 
 export interface ConvergeParts {
   readonly memory: SourceMemory;
@@ -42,6 +45,8 @@ export async function converge(parts: ConvergeParts, signal: AbortSignal): Promi
   const { memory, rate, onLook, disks } = parts;
   const { relay } = memory;
   let state = initialResidue;
+  /** At which it could have been released, but for QEMU. */
+  let looks = 0;
   /** Whether it may be released now, by what QEMU says. */
   const look = async (since: number): Promise<{ passes: number; left: number; done: boolean }> => {
     signal.throwIfAborted();
@@ -52,10 +57,15 @@ export async function converge(parts: ConvergeParts, signal: AbortSignal): Promi
     const left = ram.remaining;
     // Between bursts QEMU does not look: what it says before the next pass is as old as the last one.
     if (passes <= since) return { passes, left, done: false };
-    const judged = memory.judge(state, ram, memory.queued(disk), parts.options(), parts.measure);
+    const options = parts.options();
+    const judged = memory.judge(state, ram, memory.queued(disk), options, parts.measure);
     state = judged.state;
     onLook({ ...judged.look, slowedBy });
-    return { passes, left, done: judged.look.verdict.action === 'release' };
+    // A guest that runs on with its packets held is cut off for nothing: first QEMU has to be where it stops at once.
+    const near = left <= SWITCHES_BELOW_BYTES || looks >= PATIENCE_LOOKS;
+    const release = judged.look.verdict.action === 'release';
+    if (release) looks += 1;
+    return { passes, left, done: release && (near || !options.standby || options.urgent === true) };
   };
   const compression = parts.measure?.compression ?? COMPRESSION;
   for (;;) {

@@ -26,8 +26,13 @@ const UNLIMITED_BYTES_PER_SECOND = 2 ** 40;
  * the destination keeps an old page. Seen with QEMU 10.0 as one lost page in some 300 handoffs.
  */
 const SWEEPING = { 'downtime-limit': 1, 'avail-switchover-bandwidth': 1_000 };
-/** For the short time from the trigger of a standby on: 64 KiB, with which QEMU stops at once when it is released. */
-const SWEEPING_LOOSELY = { 'downtime-limit': 1, 'avail-switchover-bandwidth': 64 * 1024 * 1000 };
+/** With no more left, bytes, QEMU stops a guest that stood by at once when it is released. */
+export const SWITCHES_BELOW_BYTES = 64 * 1024;
+/** For the short time from the trigger of a standby on. */
+const SWEEPING_LOOSELY = {
+  'downtime-limit': 1,
+  'avail-switchover-bandwidth': SWITCHES_BELOW_BYTES * 1000,
+};
 /** QEMU takes new limits into account every 100 ms (BUFFER_DELAY), ms. */
 const LIMITS_COUNT_MS = 110;
 /** The largest downtime limit there is, ms. */
