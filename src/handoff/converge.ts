@@ -16,7 +16,7 @@ import { swept, type UpkeepMeasure } from './standby-upkeep.ts';
 const LOOK_EVERY_MS = 5;
 /** A pass that takes the link so long has to drain before there is another, ms. */
 const LONGEST_BURST_MS = 1_000;
-/** With no more in flight the link is about to be idle, bytes. */
+/** With no more in flight than this, bytes, and than the link carries in a round trip, it is about to be idle. */
 const DRAINED_BYTES = 2 * 1024;
 /** While nothing is known of the link, bytes a second. */
 const UNKNOWN_LINK = 128 * 1024;
@@ -31,6 +31,7 @@ export interface ConvergeParts {
   readonly memory: SourceMemory;
   readonly disks: SourceDisks;
   readonly rate: LinkRate;
+  readonly rttMs: () => number | undefined;
   /** What the upkeep of a standby has found out. */
   readonly measure: UpkeepMeasure | undefined;
   readonly options: () => ResidueOptions;
@@ -83,7 +84,8 @@ export async function converge(parts: ConvergeParts, signal: AbortSignal): Promi
     relay.gate.shut();
     for (;;) {
       if ((await look(since)).done) return;
-      if (relay.bytesPending <= DRAINED_BYTES) break;
+      const onTheWay = ((rate.bytesPerSecond ?? 0) * (parts.rttMs() ?? 0)) / 1000;
+      if (relay.bytesPending <= Math.max(DRAINED_BYTES, onTheWay)) break;
       await delay(LOOK_EVERY_MS, undefined, { signal });
     }
   }

@@ -22,8 +22,8 @@ const PROGRESS_FACTOR = 0.8;
 /** The accepted pause is taken after this long without progress, ms. */
 const ACCEPTED_AFTER_MS = 1_500;
 /**
- * Of a standby, which is as fresh as it gets when it is triggered: an unnoticed pause is taken at once, an accepted one after
- * this, ms.
+ * Of a standby, which is as fresh as it gets when it is triggered: an unnoticed pause is taken at once, an accepted one when
+ * somebody has waited this long, ms.
  */
 const STANDBY_ACCEPTED_AFTER_MS = 200;
 /** Beyond it: this long and this many passes without progress, and the verdict is "does not converge". */
@@ -51,6 +51,8 @@ export interface ResidueSample {
 }
 
 export interface ResidueState {
+  /** Of the first sample; undefined before. */
+  readonly startedAt: number | undefined;
   readonly lastPasses: number;
   readonly passSince: number;
   /** What one pass left behind, over its duration; QEMU's own rate is silent for the first second. */
@@ -70,6 +72,7 @@ export interface ResidueVerdict {
 }
 
 export const initialResidue: ResidueState = {
+  startedAt: undefined,
   lastPasses: 0,
   passSince: 0,
   seenRate: 0,
@@ -116,7 +119,9 @@ export function judgeResidue(
   const bestPasses = progress ? sample.passes : state.bestPasses;
   const insistSince = options.insist ? (state.insistSince ?? sample.at) : undefined;
 
+  const startedAt = state.startedAt ?? sample.at;
   const stuckFor = sample.at - bestAt;
+  const waited = options.standby ? sample.at - startedAt : stuckFor;
   const acceptable = acceptedPause(insistSince === undefined ? undefined : sample.at - insistSince);
   const small = pauseMs !== undefined && pauseMs <= (options.targetMs ?? TARGET_PAUSE_MS);
   const [unnoticedAfter, acceptedAfter] = options.standby
@@ -124,11 +129,12 @@ export function judgeResidue(
     : [UNNOTICED_AFTER_MS, ACCEPTED_AFTER_MS];
   const settled =
     pauseMs !== undefined &&
-    ((pauseMs <= UNNOTICED_PAUSE_MS && stuckFor >= unnoticedAfter) ||
-      (pauseMs <= acceptable && (stuckFor >= acceptedAfter || insistSince !== undefined)));
+    ((pauseMs <= UNNOTICED_PAUSE_MS && waited >= unnoticedAfter) ||
+      (pauseMs <= acceptable && (waited >= acceptedAfter || insistSince !== undefined)));
   const stuck = stuckFor >= STUCK_MS && sample.passes - bestPasses >= STUCK_PASSES;
   return {
     state: {
+      startedAt,
       lastPasses: sample.passes,
       passSince,
       seenRate,

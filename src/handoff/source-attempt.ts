@@ -303,7 +303,12 @@ export class SourceAttempt {
       ...(targetPauseMs === undefined ? {} : { targetMs: targetPauseMs }),
     });
     const onLook = (look: MemoryLook) => this.#reportMemory(look);
-    const parts = { memory, disks, rate: this.#rate, measure: this.#measure, options, onLook };
+    const parts = {
+      ...{ memory, disks, options, onLook },
+      rate: this.#rate,
+      rttMs: () => this.#session?.rttMs,
+      measure: this.#measure,
+    };
     if (this.#armed) {
       await memory.sweepLoosely();
       await converge(parts, signal);

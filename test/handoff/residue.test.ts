@@ -21,10 +21,15 @@ const base: ResidueSample = {
 };
 
 /** Verdicts of a run of samples, each a change to the base, 100 ms apart unless it says otherwise. */
-function judge(changes: Partial<ResidueSample>[], insist = false): ResidueVerdict[] {
+function judge(
+  changes: Partial<ResidueSample>[],
+  insist = false,
+  standby = false,
+): ResidueVerdict[] {
   let state = initialResidue;
   return changes.map((change, index) => {
-    const judged = judgeResidue(state, { ...base, at: index * 100, ...change }, { insist });
+    const sample = { ...base, at: index * 100, ...change };
+    const judged = judgeResidue(state, sample, { insist, standby });
     state = judged.state;
     return judged.verdict;
   });
@@ -59,6 +64,27 @@ describe('the switchover is released', () => {
     const large = { remainingBytes: 4 * MB };
     const run = [0, 5_000, 10_000, 15_000].map((at) => ({ ...large, at }));
     expect(actions(run, true)).toEqual(['wait', 'wait', 'wait', 'release']);
+  });
+});
+
+describe('the switchover of a standby is released', () => {
+  const triggered = (kilobytes: readonly number[]) =>
+    judge(
+      kilobytes.map((kb) => ({ remainingBytes: kb * 1000 })),
+      false,
+      true,
+    ).map(({ action }) => action);
+
+  test('at once when nobody would notice the pause', () => {
+    expect(triggered([55])).toEqual(['release']);
+  });
+
+  test('with a noticed pause when somebody has waited, though it still shrinks', () => {
+    expect(triggered([290, 220, 160])).toEqual(['wait', 'wait', 'release']);
+  });
+
+  test('not with a pause that plain QEMU would not accept', () => {
+    expect(triggered([900, 600, 400, 350])).toEqual(['wait', 'wait', 'wait', 'wait']);
   });
 });
 
