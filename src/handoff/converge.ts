@@ -38,6 +38,16 @@ export interface ConvergeParts {
   readonly onLook: (look: MemoryLook) => void;
 }
 
+interface Look {
+  readonly passes: number;
+  /** Bytes of memory. */
+  readonly left: number;
+  /** It may be released. */
+  readonly done: boolean;
+  /** It may be, when QEMU has sent most of what is left. */
+  readonly nearly: boolean;
+}
+
 /**
  * Resolves when the residue may be released; QEMU's stream may be shut then. Rejects with the signal's reason, and when the
  * guest does not run.
@@ -49,15 +59,16 @@ export async function converge(parts: ConvergeParts, signal: AbortSignal): Promi
   /** At which it could have been released, but for QEMU. */
   let looks = 0;
   /** Whether it may be released now, by what QEMU says. */
-  const look = async (since: number): Promise<{ passes: number; left: number; done: boolean }> => {
+  const look = async (since: number): Promise<Look> => {
     signal.throwIfAborted();
     const { ram, disk, slowedBy } = await memory.look(disks);
     memory.measureFilled(disk);
-    if (ram === undefined) return { passes: 0, left: Number.POSITIVE_INFINITY, done: false };
+    const nothing = { done: false, nearly: false };
+    if (ram === undefined) return { passes: 0, left: Number.POSITIVE_INFINITY, ...nothing };
     const passes = ram['dirty-sync-count'];
     const left = ram.remaining;
     // Between bursts QEMU does not look: what it says before the next pass is as old as the last one.
-    if (passes <= since) return { passes, left, done: false };
+    if (passes <= since) return { passes, left, ...nothing };
     const options = parts.options();
     const judged = memory.judge(state, ram, memory.queued(disk), options, parts.measure);
     state = judged.state;
@@ -66,7 +77,8 @@ export async function converge(parts: ConvergeParts, signal: AbortSignal): Promi
     const near = left <= SWITCHES_BELOW_BYTES || looks >= PATIENCE_LOOKS;
     const release = judged.look.verdict.action === 'release';
     if (release) looks += 1;
-    return { passes, left, done: release && (near || !options.standby || options.urgent === true) };
+    const done = release && (near || !options.standby || options.urgent === true);
+    return { passes, left, done, nearly: release && !done };
   };
   const compression = parts.measure?.compression ?? COMPRESSION;
   for (;;) {
@@ -75,15 +87,18 @@ export async function converge(parts: ConvergeParts, signal: AbortSignal): Promi
     const { passes: since } = await look(Number.POSITIVE_INFINITY);
     relay.gate.open();
     for (;;) {
-      const { passes, left, done } = await look(since);
+      const { passes, left, done, nearly } = await look(since);
       if (done) return;
       const sent = relay.wireBytes - before;
-      if (swept(passes - since, left, rate.bytesPerSecond, compression) || sent >= most) break;
+      const enough = swept(passes - since, left, rate.bytesPerSecond, compression);
+      if ((enough && !nearly) || sent >= most) break;
       await delay(LOOK_EVERY_MS, undefined, { signal });
     }
     relay.gate.shut();
     for (;;) {
-      if ((await look(since)).done) return;
+      const { done, nearly } = await look(since);
+      if (done) return;
+      if (nearly) break;
       const onTheWay = ((rate.bytesPerSecond ?? 0) * (parts.rttMs() ?? 0)) / 1000;
       if (relay.bytesPending <= Math.max(DRAINED_BYTES, onTheWay)) break;
       await delay(LOOK_EVERY_MS, undefined, { signal });
