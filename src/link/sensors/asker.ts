@@ -40,15 +40,17 @@ export class Asker {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const question: Question = { text: '', done: resolve, failed: reject };
     this.#question = question;
-    const silent = failure(
-      'sensor-silent',
-      `${this.#program} did not answer in time`,
-      'Look whether the wireless driver hangs',
-    );
-    const timer = setTimeout(() => reject(silent), limitMs);
-    const abort = () => reject(silent);
-    signal.addEventListener('abort', abort);
-    if (signal.aborted) abort();
+    const silent = () =>
+      reject(
+        failure(
+          'sensor-silent',
+          `${this.#program} did not answer in time`,
+          'Look whether the wireless driver hangs',
+        ),
+      );
+    const timer = setTimeout(silent, limitMs);
+    signal.addEventListener('abort', silent);
+    if (signal.aborted) silent();
     shell.write(`${words.join(' ')}\n`);
     try {
       const code = await promise;
@@ -61,7 +63,7 @@ export class Asker {
     } finally {
       this.#question = undefined;
       clearTimeout(timer);
-      signal.removeEventListener('abort', abort);
+      signal.removeEventListener('abort', silent);
     }
   }
 

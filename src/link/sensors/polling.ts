@@ -99,8 +99,7 @@ export class PollingSensor implements LinkSensor {
     this.#lastStartMs = this.#now();
     this.#again = false;
     try {
-      const limit = AbortSignal.timeout(this.#options.readTimeoutMs ?? READ_TIMEOUT_MS);
-      const sample = await this.#options.read(AbortSignal.any([this.#end.signal, limit]));
+      const sample = await this.#read();
       if (this.#end.signal.aborted) return;
       this.#failures = 0;
       this.#become({ kind: 'working' });
@@ -119,6 +118,20 @@ export class PollingSensor implements LinkSensor {
         retryInMs,
       });
       this.#schedule(retryInMs);
+    }
+  }
+
+  /** Not with `AbortSignal.timeout`, whose timers go on after the reading and wake the processor twice a second. */
+  async #read(): Promise<LinkSample> {
+    const stop = new AbortController();
+    const abort = () => stop.abort();
+    const limit = setTimeout(abort, this.#options.readTimeoutMs ?? READ_TIMEOUT_MS);
+    this.#end.signal.addEventListener('abort', abort);
+    try {
+      return await this.#options.read(stop.signal);
+    } finally {
+      clearTimeout(limit);
+      this.#end.signal.removeEventListener('abort', abort);
     }
   }
 
