@@ -58,6 +58,23 @@ const v4: Match = { eth_type: 0x0800n };
 const udp = numbered({ mac: '52:54:00:00:00:02', address: '192.0.2.2' }, '192.0.2.3', 1);
 
 describe('the pipeline', () => {
+  it('hands over once what arrives in one turn of the event loop, in chunks however many', async () => {
+    const { receive, owner, one, two } = setUp({
+      table: 0,
+      priority: 1,
+      match: {},
+      instructions: apply(output(2)),
+    });
+    for (let chunk = 0; chunk < 100; chunk++) {
+      receive(udp);
+      owner.flushSoon(one);
+    }
+    expect([two.frames.length, two.flushes]).toEqual([100, 0]);
+    await new Promise((resolve) => setImmediate(resolve));
+    // The port that a chunk came from may have an answer of its own.
+    expect([two.flushes, one.flushes]).toEqual([1, 1]);
+  });
+
   it('takes the matching flow of the highest priority', () => {
     const { receive, two, three } = setUp(
       { table: 0, priority: 1, match: {}, instructions: apply(output(2)) },
