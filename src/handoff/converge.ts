@@ -10,7 +10,7 @@ import type { LinkRate } from './link-rate.ts';
 import { initialResidue, type ResidueOptions } from './residue.ts';
 import type { SourceDisks } from './source-disks.ts';
 import { type MemoryLook, type SourceMemory, SWITCHES_BELOW_BYTES } from './source-memory.ts';
-import { swept, type UpkeepMeasure } from './standby-upkeep.ts';
+import { QUIET_COMPRESSION, swept, type UpkeepMeasure } from './standby-upkeep.ts';
 
 /** Each of these counts, ms. */
 const LOOK_EVERY_MS = 5;
@@ -20,9 +20,6 @@ const LONGEST_BURST_MS = 1_000;
 const DRAINED_BYTES = 2 * 1024;
 /** While nothing is known of the link, bytes a second. */
 const UNKNOWN_LINK = 128 * 1024;
-
-/** Until something was measured: as memory of a quiet guest compresses. */
-const COMPRESSION = 0.25;
 
 /** Looks that may be waited for a guest that changes so much that QEMU is never there. */
 const PATIENCE_LOOKS = 60;
@@ -80,7 +77,7 @@ export async function converge(parts: ConvergeParts, signal: AbortSignal): Promi
     const done = release && (near || !options.standby || options.urgent === true);
     return { passes, left, done, nearly: release && !done };
   };
-  const compression = parts.measure?.compression ?? COMPRESSION;
+  const compression = parts.measure?.compression ?? QUIET_COMPRESSION;
   for (;;) {
     const before = relay.wireBytes;
     const most = ((rate.bytesPerSecond ?? UNKNOWN_LINK) * LONGEST_BURST_MS) / 1000;

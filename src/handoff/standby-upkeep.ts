@@ -24,7 +24,7 @@ const MIN_MEASURED_BYTES = 64 * 1024;
 /** Below it the frames of the stream are what is measured. */
 const LEAST_COMPRESSION = 0.02;
 /** Before anything is measured: as memory of a quiet guest compresses. */
-const COMPRESSION = 0.25;
+export const QUIET_COMPRESSION = 0.25;
 
 export interface UpkeepOptions {
   readonly memory: SourceMemory;
@@ -68,7 +68,7 @@ interface Burst {
 
 export class StandbyUpkeep {
   readonly #options: UpkeepOptions;
-  #compression = COMPRESSION;
+  #compression = QUIET_COMPRESSION;
   #dirty: number | undefined;
   #upkeep: number | undefined;
   #sent = 0;

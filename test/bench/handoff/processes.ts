@@ -1,10 +1,7 @@
-/** What processes of the lab's places use, from /proc (proc_pid_stat(5), proc_pid_status(5)). */
+/** What processes of the lab's places use, from /proc. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Lab } from '../../lab/index.ts';
-
-/** USER_HZ, which Linux has fixed at 100 for programs. */
-const TICKS_PER_SECOND = 100;
-const PAGE_BYTES = 4096;
+import { processStat } from '../proc-stat.ts';
 
 export interface ProcessUse {
   readonly pid: number;
@@ -31,19 +28,13 @@ function use(pid: number, marks: readonly string[]): ProcessUse | undefined {
   const proc = `/proc/${pid}`;
   try {
     if (!marks.includes(readlinkSync(`${proc}/ns/net`))) return undefined;
-    const stat = readFileSync(`${proc}/stat`, 'latin1');
-    const fields = stat
-      .slice(stat.lastIndexOf(')') + 2)
-      .split(' ')
-      .map(Number);
-    // Fields 14, 15 and 24 of the page, which counts from 1 and has two before these.
-    const [user = 0, system = 0, resident = 0] = [fields[11], fields[12], fields[21]];
+    const { cpuSeconds, residentBytes } = processStat(pid);
     const argv = readFileSync(`${proc}/cmdline`, 'utf8').split('\0');
     return {
       pid,
       name: nameOf(argv),
-      cpuSeconds: (user + system) / TICKS_PER_SECOND,
-      residentBytes: resident * PAGE_BYTES,
+      cpuSeconds,
+      residentBytes,
       descriptors: readdirSync(`${proc}/fd`).length,
     };
   } catch (error) {

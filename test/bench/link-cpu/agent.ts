@@ -1,17 +1,13 @@
 /** The processor time of a device's agent with a running guest, with and without a link to watch. */
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TwoPlaces } from '../../integration/two-places.ts';
+import { processStat } from '../proc-stat.ts';
 import { writeIw } from './iw.ts';
+import { LINKS } from './links.ts';
 
 const WARM_UP_S = 10;
-/** USER_HZ. */
-const TICKS = 100;
-const LINKS = [
-  { name: 'calm link', dbm: -50 },
-  { name: 'watched closely', dbm: -72 },
-] as const;
 
 export interface AgentCost {
   readonly name: string;
@@ -30,10 +26,10 @@ export async function measureAgent(folder: string, seconds: number): Promise<Age
       await device.terminate();
       await device.start(['env', `PATH=${folder}:${process.env.PATH}`]);
       await sleep(WARM_UP_S * 1000);
-      const before = await cpuSeconds(device.pid);
+      const before = usedSeconds(device.pid);
       await sleep(seconds * 1000);
       const watching = ((await device.status()).link?.signalDbm ?? null) !== null;
-      return { watching, percent: (100 * ((await cpuSeconds(device.pid)) - before)) / seconds };
+      return { watching, percent: (100 * (usedSeconds(device.pid) - before)) / seconds };
     };
     await rm(iw, { force: true });
     const unwatched = await measure();
@@ -56,12 +52,8 @@ export async function measureAgent(folder: string, seconds: number): Promise<Age
   }
 }
 
-/** User and system time of a process and of its children that have ended. */
-async function cpuSeconds(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .map(Number);
-  return fields.slice(11, 15).reduce((sum, ticks) => sum + ticks, 0) / TICKS;
+/** By a process and its children that have ended. */
+function usedSeconds(pid: number): number {
+  const { cpuSeconds, childrenCpuSeconds } = processStat(pid);
+  return cpuSeconds + childrenCpuSeconds;
 }

@@ -4,20 +4,20 @@
  *
  *   npm run bench -- link-cpu [--json] [--seconds N]
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { defaultRules, LinkMonitor, linuxWifiSensor } from '../../../src/link/index.ts';
 import { situation } from '../../link/samples.ts';
+import { processStat } from '../proc-stat.ts';
 import { measureAgent } from './agent.ts';
 import { writeIw } from './iw.ts';
+import { LINKS } from './links.ts';
 
 const LIMIT_PERCENT = 0.5;
 const WARM_UP_S = 5;
-/** Kernel clock ticks a second, of times in /proc/PID/stat: USER_HZ is 100 on every architecture of Linux that Node runs on. */
-const TICKS = 100;
 
 const { values: options } = parseArgs({
   options: {
@@ -31,15 +31,9 @@ const folder = await mkdtemp(join(tmpdir(), 'sojourn-link-cpu-'));
 const iw = join(folder, 'iw');
 
 /** CPU seconds of this process and of its children that have ended. */
-async function cpuSeconds(): Promise<{ own: number; children: number }> {
-  const stat = await readFile('/proc/self/stat', 'utf8');
-  const fields = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .map(Number);
-  const [children, childrenSystem] = [fields[13] ?? 0, fields[14] ?? 0];
+function cpuSeconds(): { own: number; children: number } {
   const { user, system } = process.cpuUsage();
-  return { own: (user + system) / 1e6, children: (children + childrenSystem) / TICKS };
+  return { own: (user + system) / 1e6, children: processStat('self').childrenCpuSeconds };
 }
 
 async function measure(name: string, dbm: number) {
@@ -57,16 +51,16 @@ async function measure(name: string, dbm: number) {
       samples++;
     }
   });
-  const start = await cpuSeconds();
+  const start = cpuSeconds();
   monitor.start();
   // The first readings compile code and find the interface.
   await sleep(WARM_UP_S * 1000);
-  const [before, samplesBefore] = [await cpuSeconds(), samples];
+  const [before, samplesBefore] = [cpuSeconds(), samples];
   await sleep(seconds * 1000);
-  const [after, samplesAfter] = [await cpuSeconds(), samples];
+  const [after, samplesAfter] = [cpuSeconds(), samples];
   await monitor.close();
   // What the programs took is known when the shell that ran them has ended.
-  const end = await cpuSeconds();
+  const end = cpuSeconds();
   const own = (100 * (after.own - before.own)) / seconds;
   const children = (100 * (end.children - start.children)) / (seconds + WARM_UP_S);
   return {
@@ -79,7 +73,8 @@ async function measure(name: string, dbm: number) {
 }
 
 try {
-  const results = [await measure('calm link', -50), await measure('watched closely', -72)];
+  const results = [];
+  for (const { name, dbm } of LINKS) results.push(await measure(name, dbm));
   const agent = await measureAgent(folder, seconds);
   const reached = [...results, ...agent].every(({ percent }) => percent <= LIMIT_PERCENT);
   if (options.json)
