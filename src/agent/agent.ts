@@ -389,7 +389,7 @@ function datapathConfiguration(
   identityDir: string,
   peers: PeerStore,
 ): Configuration {
-  const { listen, tunnelPort, tap, hoa4, hoa6 } = options;
+  const { listen, tunnelPort, tap, tapToward: toward, hoa4, hoa6 } = options;
   const known = peers.list();
   const home = known.find(({ profile }) => profile === 'site');
   return {
@@ -397,9 +397,9 @@ function datapathConfiguration(
     ...(listen === undefined || tunnelPort === undefined
       ? {}
       : { listen: { host: listen.host, port: tunnelPort } }),
-    ...(tap === undefined || hoa4 === undefined || hoa6 === undefined
-      ? {}
-      : { tap: { name: tap, prefixes4: [hoa4], prefixes6: [hoa6] } }),
+    ...(tap !== undefined && {
+      tap: { name: tap, toward, prefixes4: defined(hoa4), prefixes6: defined(hoa6) },
+    }),
     peers: known.map(({ id, endpoints, tunnelPort: port }) => ({
       id,
       ...(port === null || endpoints.length === 0
@@ -409,6 +409,8 @@ function datapathConfiguration(
     ...(hoa4 !== undefined || home === undefined ? {} : { defaultPeer: home.id }),
   };
 }
+
+const defined = <T>(value: T | undefined): T[] => (value === undefined ? [] : [value]);
 
 function onDatapathEvent(
   event: DatapathEvent,

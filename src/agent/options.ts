@@ -15,8 +15,10 @@ export interface AgentOptions {
   readonly hoa4: string | undefined;
   /** Prefix of home addresses that this site anchors, /48 to /56; each guest gets a /64 of it. */
   readonly hoa6: string | undefined;
-  /** TAP interface through which the rest of the network reaches the home addresses. */
+  /** TAP interface through which the rest of the network reaches guests. */
   readonly tap: string | undefined;
+  /** `host`: its routes lead home addresses there; `gateway`: it is a port of a switch under a controller. */
+  readonly tapToward: 'host' | 'gateway';
   /** Names or addresses put into invites; empty: found out. */
   readonly advertise: readonly string[];
   /** Name servers told to guests. */

@@ -85,7 +85,13 @@ function addAgent(program: Command): void {
     .option('--tunnel-port <port>', 'port of the guest network tunnel (site; default: one higher)')
     .option('--hoa4 <prefix>', 'IPv4 prefix of home addresses (site), e.g. 192.0.2.0/24')
     .option('--hoa6 <prefix>', 'IPv6 prefix of home addresses (site), /48 to /56')
-    .option('--tap <name>', 'TAP interface that anchors the home addresses (site)')
+    .option('--tap <name>', 'TAP interface through which guests are reached (site)')
+    .addOption(
+      new Option(
+        '--tap-toward <what>',
+        'host: its routes lead there; gateway: a port of a switch that "sojourn controller" drives (site; default: host)',
+      ).choices(['host', 'gateway']),
+    )
     .option(
       '--advertise <hosts>',
       'names or addresses put into invites, separated by commas (site)',

@@ -24,10 +24,15 @@ export const configuration = z.strictObject({
   identityDir: z.string().min(1),
   /** A site listens for the tunnels of its devices. */
   listen: z.strictObject({ host: z.string().min(1), port }).optional(),
-  /** A site anchors home addresses on a TAP. */
+  /** The site's way to the rest of the network. */
   tap: z
     .strictObject({
       name: interfaceName,
+      /**
+       * `host`: it anchors home addresses, and the host's own network routes them there. `gateway`: it is a port of a switch under a
+       * controller, which knows where guests are; they cross it with link-layer addresses of their own, whoever anchors them.
+       */
+      toward: z.enum(['host', 'gateway']).default('host'),
       prefixes4: z.array(z.cidrv4()).max(16),
       prefixes6: z.array(z.cidrv6()).max(16),
     })

@@ -6,7 +6,7 @@ import type { Configuration, DatapathEvent, Problem, Result } from './control.ts
 import { Guests } from './guests.ts';
 import { gatewayIn } from './home-prefixes.ts';
 import { InstalledFlows } from './installed-flows.ts';
-import { siteFlows } from './program.ts';
+import { siteFlows } from './program/index.ts';
 import { SlowPath } from './slow-path.ts';
 import { buildStatus } from './status.ts';
 import type { SavedState } from './store.ts';
@@ -57,6 +57,10 @@ export class Datapath {
         return datapath.#configuration?.defaultPeer;
       },
       tunnel: (peer) => this.#tunnels.port(peer),
+      get gateway() {
+        const { port, settings } = datapath.#tap ?? {};
+        return settings?.toward === 'gateway' ? port?.number : undefined;
+      },
       nextPort,
       emit: options.emit,
       portClosed: (port) => this.#slowPath.forget(port),
@@ -69,8 +73,9 @@ export class Datapath {
         guestOfPort: (port) => table.ofPort(port)?.gateway,
         guestOfAddress: (address) => table.ofAddress(address)?.gateway,
         heard: (port, frame) => this.guests.heard(port, frame),
-        get tapPort() {
-          return datapath.#tap?.port.number;
+        get tap() {
+          const tap = datapath.#tap;
+          return tap && { port: tap.port.number, toward: tap.settings.toward };
         },
         gatewayOf: (address) => gatewayIn(this.#prefixes, address),
       },
@@ -170,6 +175,7 @@ export class Datapath {
             ? undefined
             : {
                 port: tap.port.number,
+                toward: tap.settings.toward,
                 prefixes: this.#prefixes,
                 gateways: this.guests.table.gateways,
               },
@@ -178,7 +184,8 @@ export class Datapath {
   }
 
   async #configureTap(settings: Configuration['tap']): Promise<void> {
-    if (this.#tap !== undefined && this.#tap.settings.name !== settings?.name) {
+    const { name, toward } = this.#tap?.settings ?? {};
+    if (this.#tap !== undefined && (name !== settings?.name || toward !== settings?.toward)) {
       const old = this.#tap;
       this.#tap = undefined;
       this.#switch.detach(old.port.number);

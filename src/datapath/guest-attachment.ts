@@ -16,7 +16,7 @@ import {
   gatewayFrame,
   guestGateway,
 } from '../switch/services/index.ts';
-import type { GuestFlows } from './program.ts';
+import type { GuestFlows } from './program/index.ts';
 import { step } from './switchover.ts';
 import {
   deadlineOf,
@@ -41,6 +41,8 @@ export interface Surroundings {
   readonly owner: Switch;
   now(): number;
   tunnel(peer: string): { readonly number: number } | undefined;
+  /** The port toward a gateway, if this place has one. */
+  readonly gateway: number | undefined;
   sendMarker(peer: string, marker: Marker, guestId: string, epoch: number): void;
   sendForward(peer: string, guestId: string, epoch: number, packet: Buffer): void;
   flushTunnel(peer: string): void;
@@ -196,6 +198,7 @@ export class GuestAttachment implements SwitchPort {
       fromTunnel,
       sources,
       uplink: this.#tunnelOf(this.anchor),
+      gateway: this.#around.gateway,
     };
   }
 

@@ -7,7 +7,7 @@ import { GuestAttachment, type Surroundings } from './guest-attachment.ts';
 import { GuestTable } from './guest-table.ts';
 import type { InstalledFlows } from './installed-flows.ts';
 import { Presence } from './presence.ts';
-import { guestFlows } from './program.ts';
+import { guestFlows } from './program/index.ts';
 import { refusal } from './refusal.ts';
 import type { SavedState } from './store.ts';
 import { type Event, type Marker, type Place, settled } from './switchover-state.ts';
@@ -24,6 +24,8 @@ export interface GuestsAround {
   readonly self: string | undefined;
   readonly defaultPeer: string | undefined;
   tunnel(peer: string): TunnelPort | undefined;
+  /** The port toward a gateway, if this place has one. */
+  readonly gateway: number | undefined;
   nextPort(): number;
   emit(event: DatapathEvent): void;
   /** A guest's port is gone. */
@@ -196,8 +198,12 @@ export class Guests {
   }
 
   get #surroundings(): Surroundings {
-    const { owner, tunnel, emit, changed } = this.#around;
+    const around = this.#around;
+    const { owner, tunnel, emit, changed } = around;
     return {
+      get gateway() {
+        return around.gateway;
+      },
       owner,
       now: () => performance.now(),
       tunnel,

@@ -1,4 +1,4 @@
-/** What a site's host needs so that home addresses are reached through its TAP: the interface, routes, forwarding. */
+/** What a site's host needs so that guests are reached through its TAP: the interface, and unless a gateway has it routes and forwarding. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { execa } from 'execa';
 import ipaddr from 'ipaddr.js';
@@ -8,11 +8,14 @@ import { GUEST_MTU, TAP_HOST_MAC } from '../switch/services/index.ts';
 import type { Problem } from './control.ts';
 
 const COMMAND_TIMEOUT_MS = 5_000;
+/** Of Ethernet; larger than that of guests, so that they answer for what is too big, and nobody drops it in silence. */
+const GATEWAY_MTU = 1500;
 /** Packets the kernel keeps while the adapter does not get to run; its default of 1000 is 200 ms of small ones. */
 const TAP_QUEUE_PACKETS = 10_000;
 
 export interface TapSettings {
   readonly name: string;
+  readonly toward: 'host' | 'gateway';
   readonly prefixes4: readonly string[];
   readonly prefixes6: readonly string[];
 }
@@ -37,37 +40,65 @@ export async function prepareHost(
     }
     created = true;
   }
-  // Router advertisements on it would come from nobody, and waiting for duplicates of its address takes a second.
-  for (const key of ['accept_ra', 'autoconf', 'accept_dad'])
-    await setSysctl(`net/ipv6/conf/${name}/${key}`, '0');
-  const set = [
-    await ip([
-      ...['link', 'set', 'dev', name, 'address', TAP_HOST_MAC, 'mtu', String(GUEST_MTU)],
-      ...['txqueuelen', String(TAP_QUEUE_PACKETS)],
-    ]),
-    await ip(['link', 'set', 'dev', name, 'up']),
-  ];
-  for (const [family, prefixes] of [
-    ['-4', tap.prefixes4],
-    ['-6', tap.prefixes6],
-  ] as const)
-    for (const cidr of prefixes) {
-      const taken = await overlap(family, cidr, name);
-      if (taken === undefined) set.push(await ip([family, 'route', 'replace', cidr, 'dev', name]));
-      else problems.push(taken);
-    }
+  const set = await setUp(tap);
+  if (tap.toward === 'host') {
+    const routed = await routeHomes(tap);
+    set.push(...routed.failures);
+    problems.push(...routed.problems);
+  }
   for (const failure of set) {
-    if (failure === undefined) continue;
     problems.push({
       code: 'tap-configure',
       message: `The interface ${name} cannot be set up: ${failure}`,
       remedy: 'Run the site as root, or give it the capability CAP_NET_ADMIN',
     });
   }
-  if (tap.prefixes4.length > 0) problems.push(...(await forwarding('net/ipv4/ip_forward', 'IPv4')));
-  if (tap.prefixes6.length > 0)
-    problems.push(...(await forwarding('net/ipv6/conf/all/forwarding', 'IPv6')));
   return { created, problems };
+}
+
+/** @returns what failed. */
+async function setUp({ name, toward }: TapSettings): Promise<string[]> {
+  // Router advertisements on it would come from nobody, and waiting for duplicates of its address takes a second.
+  for (const key of ['accept_ra', 'autoconf', 'accept_dad'])
+    await setSysctl(`net/ipv6/conf/${name}/${key}`, '0');
+  // The host itself says nothing to a gateway.
+  if (toward === 'gateway') await setSysctl(`net/ipv6/conf/${name}/disable_ipv6`, '1');
+  const link = ['link', 'set', 'dev', name];
+  const settings =
+    toward === 'host'
+      ? ['address', TAP_HOST_MAC, 'mtu', String(GUEST_MTU)]
+      : ['mtu', String(GATEWAY_MTU)];
+  return failures(
+    await ip([...link, ...settings, 'txqueuelen', String(TAP_QUEUE_PACKETS)]),
+    await ip([...link, 'up']),
+  );
+}
+
+/** The host's own network leads home addresses to the TAP. */
+async function routeHomes({
+  name,
+  prefixes4,
+  prefixes6,
+}: TapSettings): Promise<{ failures: string[]; problems: Problem[] }> {
+  const problems: Problem[] = [];
+  const set: (string | undefined)[] = [];
+  for (const [family, prefixes] of [
+    ['-4', prefixes4],
+    ['-6', prefixes6],
+  ] as const)
+    for (const cidr of prefixes) {
+      const taken = await overlap(family, cidr, name);
+      if (taken === undefined) set.push(await ip([family, 'route', 'replace', cidr, 'dev', name]));
+      else problems.push(taken);
+    }
+  if (prefixes4.length > 0) problems.push(...(await forwarding('net/ipv4/ip_forward', 'IPv4')));
+  if (prefixes6.length > 0)
+    problems.push(...(await forwarding('net/ipv6/conf/all/forwarding', 'IPv6')));
+  return { failures: failures(...set), problems };
+}
+
+function failures(...results: (string | undefined)[]): string[] {
+  return results.filter((result) => result !== undefined);
 }
 
 /** @returns why it could not be removed. */

@@ -1,6 +1,6 @@
 /** Flows of a switch in groups that are replaced as a whole; counters of what was replaced are kept by purpose. */
 import type { FlowEntry, FlowSpec, Switch } from '../switch/index.ts';
-import { type PURPOSE, purposeOf } from './program.ts';
+import { type PURPOSE, purposeOf } from './program/index.ts';
 
 export class InstalledFlows {
   readonly #owner: Switch;

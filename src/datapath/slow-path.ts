@@ -14,7 +14,7 @@ import {
   icmpError,
   TokenBucket,
 } from '../switch/services/index.ts';
-import { PURPOSE, purposeOf } from './program.ts';
+import { PURPOSE, purposeOf } from './program/index.ts';
 
 /** Packets a second, and at once. */
 const SERVICE_RATE = { perSecond: 1_000, burst: 500 };
@@ -31,7 +31,7 @@ export interface Neighbourhood {
   guestOfAddress(address: Buffer): GuestGateway | undefined;
   /** A frame of the guest's to the gateway, before it is answered. */
   heard(port: number, frame: Buffer): void;
-  readonly tapPort: number | undefined;
+  readonly tap: { readonly port: number; readonly toward: 'host' | 'gateway' } | undefined;
   /** The gateway's address of a family for packets to no guest. */
   gatewayOf(address: Buffer): Buffer | undefined;
 }
@@ -92,7 +92,7 @@ export class SlowPath {
       if (answer !== undefined) owner.sendFrames(inPort, [answer]);
       return;
     }
-    if (inPort !== this.#around.tapPort) return;
+    if (inPort !== this.#around.tap?.port) return;
     const answer = answerHost(frame, (address) => this.#isOurs(address));
     if (answer !== undefined) {
       owner.sendFrames(inPort, [answer]);
@@ -120,7 +120,12 @@ export class SlowPath {
     const destination = v4 ? packet.subarray(16, 20) : packet.subarray(24, 40);
     const guest = this.#around.guestOfPort(inPort) ?? this.#around.guestOfAddress(destination);
     const source = v4 ? guest?.gateway4 : guest?.gateway6;
-    const from = source ?? this.#around.gatewayOf(destination);
+    const { tap } = this.#around;
+    // A gateway takes packets from here of guests alone: errors of the way to a guest are of the guest.
+    const from =
+      inPort === tap?.port && tap.toward === 'gateway'
+        ? destination
+        : (source ?? this.#around.gatewayOf(destination));
     if (from === undefined) return;
     const error = icmpError(packet, from, { kind, mtu } as IcmpProblem);
     if (error !== undefined) owner.inject(gatewayFrame(error));

@@ -3,7 +3,7 @@ import type { Switch } from '../switch/index.ts';
 import type { Problem, Status } from './control.ts';
 import type { GuestAttachment } from './guest-attachment.ts';
 import type { InstalledFlows } from './installed-flows.ts';
-import { PURPOSE } from './program.ts';
+import { PURPOSE } from './program/index.ts';
 import { settled } from './switchover-state.ts';
 import type { TapAdapter } from './tap-adapter.ts';
 import type { ListenAddress, Tunnels } from './tunnels.ts';

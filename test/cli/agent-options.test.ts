@@ -15,6 +15,7 @@ test('a device', () => {
     hoa4: undefined,
     hoa6: undefined,
     tap: undefined,
+    tapToward: 'host',
     advertise: [],
     dns: [],
     perPeer: { guests: undefined, memoryMiB: undefined, diskBytes: undefined },
@@ -49,9 +50,14 @@ test('a site', () => {
     hoa4: '192.0.2.0/24',
     hoa6: '2001:db8:77::/48',
     tap: 'tap0',
+    tapToward: 'host',
     advertise: ['cloud.example', '203.0.113.7'],
     dns: ['192.0.2.53', '2001:db8::53'],
     accelerator: 'tcg',
+  });
+  expect(options({ tap: 'tap0', tapToward: 'gateway' })).toMatchObject({
+    ...{ tap: 'tap0', tapToward: 'gateway' },
+    ...{ hoa4: undefined, hoa6: undefined },
   });
   expect(options({})).toMatchObject({ listen: { host: '0.0.0.0', port: 7420 }, tunnelPort: 7421 });
 });
@@ -70,6 +76,8 @@ describe('is refused', () => {
     [{ hoa4: '2001:db8::/48' }, 'prefix-malformed'],
     [{ hoa6: '2001:db8::/64' }, 'prefix-malformed'],
     [{ hoa6: '2001:db8::/48/1' }, 'prefix-malformed'],
+    [{ tap: 'tap0' }, 'tap-without-prefixes'],
+    [{ tapToward: 'gateway' }, 'tap-missing'],
     [{ dns: 'dns.example' }, 'address-malformed'],
     [{ profile: 'device', tunnelPort: '7421' }, 'option-for-sites'],
   ])('%j: %s', (flags, code) => {

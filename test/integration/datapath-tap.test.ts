@@ -95,7 +95,12 @@ describe('a site with a TAP', () => {
     const result = await client.call('configure', {
       identityDir: directory,
       peers: [],
-      tap: { name: 'sjtap0', prefixes4: ['192.0.2.0/24'], prefixes6: ['2001:db8:77::/48'] },
+      tap: {
+        name: 'sjtap0',
+        toward: 'host',
+        prefixes4: ['192.0.2.0/24'],
+        prefixes6: ['2001:db8:77::/48'],
+      },
     });
     expect(result.problems).toEqual([]);
     await events.next(({ event }) => event === 'tapUp', 'the adapter');

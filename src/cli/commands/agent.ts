@@ -19,6 +19,7 @@ export interface AgentFlags {
   readonly hoa4?: string;
   readonly hoa6?: string;
   readonly tap?: string;
+  readonly tapToward?: 'host' | 'gateway';
   readonly advertise?: string;
   readonly dns?: string;
   readonly peerGuests?: string;
@@ -42,7 +43,15 @@ export async function agent(flags: AgentFlags): Promise<void> {
 /** Checks what was typed. Throws `usage` errors. */
 export function agentOptions(flags: AgentFlags, env: NodeJS.ProcessEnv): AgentOptions {
   const site = flags.profile === 'site';
-  const siteOnly = ['listen', 'tunnelPort', 'hoa4', 'hoa6', 'tap', 'advertise'] as const;
+  const siteOnly = [
+    'listen',
+    'tunnelPort',
+    'hoa4',
+    'hoa6',
+    'tap',
+    'tapToward',
+    'advertise',
+  ] as const;
   const misplaced = site ? undefined : siteOnly.find((name) => flags[name] !== undefined);
   if (misplaced !== undefined) {
     const flag = `--${misplaced.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
@@ -52,6 +61,7 @@ export function agentOptions(flags: AgentFlags, env: NodeJS.ProcessEnv): AgentOp
       `Leave ${flag} out or use --profile site`,
     );
   }
+  checkTap(flags);
   const listen = site ? parseListen(flags.listen ?? DEFAULT_LISTEN) : undefined;
   return {
     profile: flags.profile,
@@ -62,6 +72,7 @@ export function agentOptions(flags: AgentFlags, env: NodeJS.ProcessEnv): AgentOp
     hoa4: flags.hoa4 === undefined ? undefined : checkCidr(flags.hoa4, '--hoa4', isIPv4, 8, 28),
     hoa6: flags.hoa6 === undefined ? undefined : checkCidr(flags.hoa6, '--hoa6', isIPv6, 48, 56),
     tap: flags.tap,
+    tapToward: flags.tapToward ?? 'host',
     advertise: splitList(flags.advertise),
     dns: splitList(flags.dns).map(checkAddress),
     perPeer: {
@@ -81,6 +92,17 @@ export function agentOptions(flags: AgentFlags, env: NodeJS.ProcessEnv): AgentOp
             held: flags.linkTraceHeld ?? false,
           },
   };
+}
+
+function checkTap({ tap, tapToward, hoa4, hoa6 }: AgentFlags): void {
+  if (tap === undefined && tapToward !== undefined)
+    throw usageError('tap-missing', '--tap-toward says what a TAP leads to', 'Name it with --tap');
+  if (tap !== undefined && tapToward !== 'gateway' && (hoa4 === undefined || hoa6 === undefined))
+    throw usageError(
+      'tap-without-prefixes',
+      `The host's network leads home addresses to ${tap}, and there are none`,
+      'Give --hoa4 and --hoa6, or --tap-toward gateway',
+    );
 }
 
 function parseAnswerTime(text: string): number {

@@ -1,39 +1,34 @@
-/**
- * The flows of a datapath, compiled from its desired state. Pure. Tables:
- *
- *   0 admission   who may send what: a guest only from its own MAC and addresses, a tunnel only for guests that
- *                 are at its other end or anchored there, the host not from home addresses
- *   1 gateway     packets to the gateway's own addresses; multicast ends here
- *   2 time        TTL and hop limit: once on the whole way, not again behind a tunnel
- *   3 route       by home address, else toward the anchor or the host
- */
-import type { GuestNetwork } from '../guest/spec.ts';
+/** The flows of one guest. */
+import type { GuestNetwork } from '../../guest/spec.ts';
 import {
   type Action,
   cidrToBigInt,
-  ETH_TYPE,
   type FlowSpec,
   type Instruction,
   IP_PROTOCOL,
   ipToBigInt,
   type Match,
   macToBigInt,
-  PORT,
   prefix,
-} from '../switch/index.ts';
-import { GATEWAY_LINK_LOCAL, GATEWAY_MAC, TAP_HOST_MAC } from '../switch/services/index.ts';
-
-/** What a flow is for, in its cookie: `purpose << 32 | guest`. */
-export const PURPOSE = { route: 1, service: 2, unreachable: 3, spoofed: 4, ignored: 5 } as const;
-export type Purpose = (typeof PURPOSE)[keyof typeof PURPOSE];
-
-export function cookieOf(purpose: Purpose, guest = 0): bigint {
-  return (BigInt(purpose) << 32n) | BigInt(guest);
-}
-
-export function purposeOf(cookie: bigint): number {
-  return Number(cookie >> 32n);
-}
+} from '../../switch/index.ts';
+import { GATEWAY_LINK_LOCAL } from '../../switch/services/index.ts';
+import {
+  ADMISSION,
+  arp,
+  cookieOf,
+  flow,
+  GATEWAY,
+  gatewayMac,
+  goto,
+  icmp6,
+  linkLocalPrefix,
+  multicast6,
+  PURPOSE,
+  ROUTE,
+  toService,
+  v4,
+  v6,
+} from './tables.ts';
 
 export interface GuestFlows {
   /** Number of the guest at this datapath, for cookies. */
@@ -52,36 +47,10 @@ export interface GuestFlows {
   readonly sources: readonly number[];
   /** The tunnel to the guest's anchor, undefined when that is here. */
   readonly uplink: number | undefined;
+  /** The port toward a gateway of this place, which leads what the guest sends; undefined: its anchor does. */
+  readonly gateway: number | undefined;
 }
 
-const ADMISSION = 0;
-const GATEWAY = 1;
-const TIME = 2;
-const ROUTE = 3;
-const v4 = { eth_type: BigInt(ETH_TYPE.ipv4) };
-const v6 = { eth_type: BigInt(ETH_TYPE.ipv6) };
-const arp = { eth_type: BigInt(ETH_TYPE.arp) };
-const icmp6 = { ...v6, ip_proto: BigInt(IP_PROTOCOL.icmp6) };
-const gatewayMac = macToBigInt(GATEWAY_MAC);
-const linkLocalPrefix = prefix(ipToBigInt('fe80::'), 10, 128);
-const multicast6 = prefix(ipToBigInt('ff00::'), 8, 128);
-
-const toService: Instruction[] = [
-  { type: 'apply-actions', actions: [{ type: 'output', port: PORT.controller }] },
-];
-const goto = (table: number): Instruction[] => [{ type: 'goto-table', table }];
-
-function flow(
-  table: number,
-  priority: number,
-  match: Match,
-  instructions: readonly Instruction[],
-  cookie: bigint,
-): FlowSpec {
-  return { table, priority, match, instructions, cookie };
-}
-
-/** The flows of one guest. */
 export function guestFlows(guest: GuestFlows): FlowSpec[] {
   const { network, port, index } = guest;
   const route = cookieOf(PURPOSE.route, index);
@@ -114,6 +83,7 @@ export function guestFlows(guest: GuestFlows): FlowSpec[] {
   const to6 = { ...v6, ipv6_dst: hoa6 };
   const out = guest.output === undefined ? [] : toGuest(guest.mac, guest.output);
   flows.push(flow(ROUTE, 100, to4, out, route), flow(ROUTE, 100, to6, out, route));
+  if (guest.gateway !== undefined) flows.push(...behindGateway(guest, guest.gateway, hoa4, hoa6));
   if (guest.fromTunnel !== undefined) {
     const in_port = BigInt(guest.fromTunnel.tunnel);
     const there = toGuest(guest.mac, guest.fromTunnel.output);
@@ -193,7 +163,7 @@ function portSecurity(
       service,
     ),
   ];
-  if (guest.uplink !== undefined) {
+  if (guest.uplink !== undefined && guest.gateway === undefined) {
     const out: Instruction[] = [
       { type: 'apply-actions', actions: [{ type: 'output', port: guest.uplink }] },
     ];
@@ -202,87 +172,29 @@ function portSecurity(
   return flows;
 }
 
-export interface SiteFlows {
-  readonly tunnels: readonly number[];
-  readonly tap:
-    | {
-        readonly port: number;
-        readonly prefixes: readonly string[];
-        /** The gateway's addresses, IPv4 and IPv6. */
-        readonly gateways: readonly bigint[];
-      }
-    | undefined;
-}
-
-/** The flows that belong to no guest. */
-export function siteFlows({ tunnels, tap }: SiteFlows): FlowSpec[] {
-  const route = cookieOf(PURPOSE.route);
-  const ignored = cookieOf(PURPOSE.ignored);
-  const spoofed = cookieOf(PURPOSE.spoofed);
-  const flows = [
-    // Nobody here speaks VLAN; a match that names no tag would take tagged packets, too.
-    flow(ADMISSION, 2000, { vlan_vid: { value: 0x1000n, mask: 0x1000n } }, [], ignored),
-    flow(ADMISSION, 1000, { in_port: BigInt(PORT.local) }, goto(ROUTE), route),
-    flow(ADMISSION, 0, {}, [], spoofed),
-    flow(GATEWAY, 50, { ...v4, ipv4_dst: prefix(ipToBigInt('224.0.0.0'), 3, 32) }, [], ignored),
-    flow(GATEWAY, 50, { ...v6, ipv6_dst: multicast6 }, [], ignored),
-    flow(GATEWAY, 50, { ...v6, ipv6_dst: linkLocalPrefix }, [], ignored),
-    flow(GATEWAY, 0, {}, goto(TIME), route),
-    flow(
-      TIME,
-      0,
-      {},
-      [{ type: 'apply-actions', actions: [{ type: 'dec-nw-ttl' }] }, ...goto(ROUTE)],
-      route,
-    ),
-    ...tunnels.map((port) => flow(TIME, 10, { in_port: BigInt(port) }, goto(ROUTE), route)),
-  ];
-  return tap === undefined ? flows : [...flows, ...tapFlows(tap)];
-}
-
-function tapFlows(tap: NonNullable<SiteFlows['tap']>): FlowSpec[] {
-  const in_port = BigInt(tap.port);
-  const service = cookieOf(PURPOSE.service);
-  const route = cookieOf(PURPOSE.route);
-  const spoofed = cookieOf(PURPOSE.spoofed);
+/** To a gateway a guest is a port, a link-layer address and home addresses; nobody there may pretend to be one that is here. */
+function behindGateway(
+  guest: GuestFlows,
+  gateway: number,
+  hoa4: bigint,
+  hoa6: { value: bigint; mask: bigint },
+): FlowSpec[] {
+  const route = cookieOf(PURPOSE.route, guest.index);
+  const spoofed = cookieOf(PURPOSE.spoofed, guest.index);
+  const in_port = BigInt(gateway);
   const actions: Action[] = [
-    { type: 'set-field', field: 'eth_dst', value: macToBigInt(TAP_HOST_MAC) },
-    { type: 'set-field', field: 'eth_src', value: gatewayMac },
-    { type: 'output', port: tap.port },
+    { type: 'set-field', field: 'eth_dst', value: gatewayMac },
+    { type: 'set-field', field: 'eth_src', value: macToBigInt(guest.mac) },
+    { type: 'output', port: gateway },
   ];
-  const flows = [
-    flow(ADMISSION, 100, { in_port, ...arp }, toService, service),
-    flow(ADMISSION, 100, { in_port, ...icmp6, icmpv6_type: 135n }, toService, service),
-    flow(ADMISSION, 20, { in_port, eth_dst: gatewayMac, ...v4 }, goto(GATEWAY), route),
-    flow(ADMISSION, 20, { in_port, eth_dst: gatewayMac, ...v6 }, goto(GATEWAY), route),
-    flow(ADMISSION, 0, { in_port }, [], cookieOf(PURPOSE.ignored)),
-    flow(ROUTE, 0, {}, [{ type: 'apply-actions', actions }], route),
-  ];
-  for (const cidr of tap.prefixes) {
-    const { value, length, bits } = cidrToBigInt(cidr);
-    const home = prefix(value, length, bits);
-    const [source, destination]: [Match, Match] =
-      bits === 32
-        ? [
-            { ...v4, ipv4_src: home },
-            { ...v4, ipv4_dst: home },
-          ]
-        : [
-            { ...v6, ipv6_src: home },
-            { ...v6, ipv6_dst: home },
-          ];
-    flows.push(
-      flow(ADMISSION, 50, { in_port, ...source }, [], spoofed),
-      // Sent to the host it would come straight back.
-      flow(ROUTE, 50, destination, toService, cookieOf(PURPOSE.unreachable)),
-    );
-  }
-  for (const gateway of tap.gateways) {
-    const to: Match =
-      gateway < 1n << 32n ? { ...v4, ipv4_dst: gateway } : { ...v6, ipv6_dst: gateway };
-    flows.push(flow(GATEWAY, 100, { in_port, ...to }, toService, service));
-  }
-  return flows;
+  const out: Instruction[] = [{ type: 'apply-actions', actions }];
+  return [
+    { ...v4, ipv4_src: hoa4 },
+    { ...v6, ipv6_src: hoa6 },
+  ].flatMap((from) => [
+    flow(ROUTE, 10, from, out, route),
+    ...(guest.here ? [flow(ADMISSION, 50, { in_port, ...from }, [], spoofed)] : []),
+  ]);
 }
 
 function toGuest(mac: string, port: number): Instruction[] {
