@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { type AgentInfo, ApiServer, programVersion } from '../api/index.ts';
 import { errorText, SojournError } from '../common/index.ts';
-import type { Configuration, DatapathEvent } from '../datapath/index.ts';
 import type { GuestSpec } from '../guest/spec.ts';
 import { ImageStore } from '../images/index.ts';
 import { parseHomePrefixes, Registry } from '../mobility/index.ts';
 import { loadOrCreateIdentity, type Session } from '../transport/index.ts';
 import { Arrivals } from './arrivals.ts';
+import { datapathConfiguration } from './datapath-configuration.ts';
+import { onDatapathEvent } from './datapath-events.ts';
 import { DatapathSupervisor } from './datapath-supervisor.ts';
 import { Departures } from './departures.ts';
 import { qmpEvidence } from './evidence.ts';
@@ -382,58 +383,6 @@ function hasGuestOfOurs(journal: Journal, place: string): boolean {
     const there = ownership.kind === 'elsewhere' && ownership.place === place;
     return there && comesBack(journal.of(id), place);
   });
-}
-
-function datapathConfiguration(
-  options: AgentOptions,
-  identityDir: string,
-  peers: PeerStore,
-): Configuration {
-  const { listen, tunnelPort, tap, tapToward: toward, hoa4, hoa6 } = options;
-  const known = peers.list();
-  const home = known.find(({ profile }) => profile === 'site');
-  return {
-    identityDir,
-    ...(listen === undefined || tunnelPort === undefined
-      ? {}
-      : { listen: { host: listen.host, port: tunnelPort } }),
-    ...(tap !== undefined && {
-      tap: { name: tap, toward, prefixes4: defined(hoa4), prefixes6: defined(hoa6) },
-    }),
-    peers: known.map(({ id, endpoints, tunnelPort: port }) => ({
-      id,
-      ...(port === null || endpoints.length === 0
-        ? {}
-        : { dial: { hosts: endpoints.map(({ host }) => host).slice(0, 8), port } }),
-    })),
-    ...(hoa4 !== undefined || home === undefined ? {} : { defaultPeer: home.id }),
-  };
-}
-
-const defined = <T>(value: T | undefined): T[] => (value === undefined ? [] : [value]);
-
-function onDatapathEvent(
-  event: DatapathEvent,
-  guests: Guests,
-  departures: Departures,
-  log: Logger,
-): void {
-  log.debug(event, 'datapath event');
-  if (event.event === 'guestPortReconnected')
-    wakeNetwork(event.guestId, guests, departures, log).catch((error: unknown) =>
-      log.warn({ reason: errorText(error) }, 'guest network not woken'),
-    );
-}
-
-async function wakeNetwork(
-  guestId: string,
-  guests: Guests,
-  departures: Departures,
-  log: Logger,
-): Promise<void> {
-  if (!(await guests.isNetworkStuck(guestId))) return;
-  log.info({ guestId }, 'the guest cannot send: it is stopped and continued');
-  await departures.atRest(guestId, () => guests.wakeNetwork(guestId));
 }
 
 function agentInfo(
