@@ -19,6 +19,7 @@ import {
   memoryDirectory,
   overlayEnd,
   overlayUsage,
+  ownMemoryDirectories,
   type PersistDisk,
   type PersistOptions,
   persistLive,
@@ -159,6 +160,13 @@ export class GuestFiles {
   /** Removes everything of the guest here: it was deleted, or it is another place's now. */
   async remove(spec: GuestSpec, disks: readonly DiskRuntime[]): Promise<void> {
     for (const { overlayPath } of disks) await removeOverlay(spec, overlayPath);
+    // Also what was begun, and is on no record yet.
+    if (isCopied(spec))
+      for (const own of await ownMemoryDirectories({ environment: process.env })) {
+        const folder = join(own, this.#placeKey, guestKey(spec.id));
+        await rm(folder, { recursive: true, force: true });
+        await removeEmpty(dirname(folder));
+      }
     await rm(this.directory(spec), { recursive: true, force: true });
   }
 
@@ -256,14 +264,19 @@ async function removeOverlay(spec: GuestSpec, path: string): Promise<void> {
   await rm(path, { force: true });
   if (spec.overlayStorage === 'disk') return;
   const guest = dirname(path);
-  for (const folder of [guest, dirname(guest)]) {
-    try {
-      await rmdir(folder);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOTEMPTY' && code !== 'ENOENT') throw error;
-      return;
-    }
+  if (await removeEmpty(guest)) await removeEmpty(dirname(guest));
+}
+
+/** @returns whether it is gone: it stays as long as there is something in it. */
+async function removeEmpty(folder: string): Promise<boolean> {
+  try {
+    await rmdir(folder);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return true;
+    if (code === 'ENOTEMPTY') return false;
+    throw error;
   }
 }
 

@@ -71,7 +71,9 @@ async function recoverGuest(options: RecoveryOptions, stored: StoredGuest): Prom
   if (ownership.kind === 'elsewhere')
     registry.locate(spec.home, spec.id, ownership.place, ownership.epoch);
   if (live === undefined && stored.process !== null) await unmapGuest(spec.id, options);
-  if (ownership.kind === 'elsewhere' && live === undefined && stored.disks.length === 0) return;
+  const nothingHere = live === undefined && stored.disks.length === 0;
+  // What an arrival had begun is on no other record yet.
+  if (ownership.kind === 'elsewhere' && nothingHere && !arriving) return;
   if (last?.type === 'incoming-started')
     await arrivals.recover(stored, last.handoffId, last.peer, last.epoch);
   // A handoff in doubt waits for the other place, for which the agent does not wait.

@@ -29,6 +29,7 @@ export {
   onOverlayFull,
   overlayEnd,
   overlayUsage,
+  ownMemoryDirectories,
   type PersistDisk,
   type PersistOptions,
   persistLive,

@@ -136,6 +136,14 @@ it.each<[string, Left, string[]]>([
     ['map none 1', 'adopt as incoming', `arrival ${one} there 2`, 'forget'],
   ],
   [
+    'an arrival that was interrupted before anything of it was on record',
+    {
+      records: [...gone, record('handoff-released', 2), record('incoming-started', 3, two)],
+      status: undefined,
+    },
+    ['adopt as incoming', `locate there ${guestId} there 2`, `arrival ${two} there 3`, 'discard'],
+  ],
+  [
     'a claimed guest that was not continued',
     { records: [record('incoming-started', 2), record('incoming-claimed', 2)], status: 'paused' },
     [

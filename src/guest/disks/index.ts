@@ -3,6 +3,7 @@ export {
   type MemoryDirectoryOptions,
   memoryDirectory,
   memoryRoom,
+  ownMemoryDirectories,
 } from './memory-directory.ts';
 export {
   copyOverlay,

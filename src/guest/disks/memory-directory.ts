@@ -35,14 +35,8 @@ export interface MemoryDirectoryOptions {
  * log-out; `overlay-directory-unsafe` when somebody else made it.
  */
 export async function memoryDirectory(options: MemoryDirectoryOptions): Promise<MemoryDirectory> {
-  const uid = process.getuid?.() ?? 0;
-  const runtime = options.environment.XDG_RUNTIME_DIR;
-  const shared = options.sharedDirectory ?? SHARED_DIRECTORY;
   const kept = options.kept ?? (await readMemoryKept());
-  const candidates = [
-    ...(runtime ? [{ parent: runtime, name: 'sojourn-overlays' }] : []),
-    { parent: shared, name: `sojourn-${uid}` },
-  ].filter(({ parent }) => isKept(parent, kept));
+  const candidates = candidatesIn(options).filter(({ parent }) => isKept(parent, kept));
   if (candidates.length === 0) throw notKept();
   let largest = 0;
   for (const { parent, name } of candidates) {
@@ -50,7 +44,7 @@ export async function memoryDirectory(options: MemoryDirectoryOptions): Promise<
     largest = Math.max(largest, freeBytes);
     if (freeBytes === 0 || freeBytes < options.requiredBytes) continue;
     const path = join(parent, name);
-    await makeOwn(path, uid);
+    await makeOwn(path);
     return { path, freeBytes };
   }
   throw new SojournError({
@@ -60,6 +54,15 @@ export async function memoryDirectory(options: MemoryDirectoryOptions): Promise<
     remedy:
       'Lower it with "sojourn guest limit GUEST SIZE", or create the guest with --overlay disk',
   });
+}
+
+/** Those that there are, whatever room they have, where nobody else can have put anything. */
+export async function ownMemoryDirectories(
+  options: Pick<MemoryDirectoryOptions, 'environment' | 'sharedDirectory'>,
+): Promise<string[]> {
+  const paths = candidatesIn(options).map(({ parent, name }) => join(parent, name));
+  const own = await Promise.all(paths.map((path) => isOwn(path).catch(() => false)));
+  return paths.filter((_, at) => own[at]);
 }
 
 /** The most that `memoryDirectory` can find room for, bytes; 0 where there is no tmpfs that is kept at log-out. */
@@ -72,6 +75,20 @@ export async function memoryRoom(
   );
   return Math.max(0, ...(await Promise.all(parents.map(tmpfsRoom))));
 }
+
+/** In the order in which they are tried. */
+function candidatesIn({
+  environment,
+  sharedDirectory = SHARED_DIRECTORY,
+}: Pick<MemoryDirectoryOptions, 'environment' | 'sharedDirectory'>) {
+  const runtime = environment.XDG_RUNTIME_DIR;
+  return [
+    ...(runtime ? [{ parent: runtime, name: 'sojourn-overlays' }] : []),
+    { parent: sharedDirectory, name: `sojourn-${userId()}` },
+  ];
+}
+
+const userId = () => process.getuid?.() ?? 0;
 
 function isKept(directory: string, kept: MemoryKept): boolean {
   if (kept === 'all') return true;
@@ -90,21 +107,24 @@ async function tmpfsRoom(directory: string): Promise<number> {
   }
 }
 
-async function makeOwn(path: string, uid: number): Promise<void> {
+async function makeOwn(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: DIRECTORY_MODE });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
-  const found = await lstat(path);
-  const safe = found.isDirectory() && found.uid === uid && (found.mode & 0o077) === 0;
-  if (safe) return;
+  if (await isOwn(path)) return;
   throw new SojournError({
     kind: 'refused',
     code: 'overlay-directory-unsafe',
     message: `${path} belongs to somebody else or is open to others`,
     remedy: `Remove ${path}, or set XDG_RUNTIME_DIR to a directory of your own`,
   });
+}
+
+async function isOwn(path: string): Promise<boolean> {
+  const found = await lstat(path);
+  return found.isDirectory() && found.uid === userId() && (found.mode & 0o077) === 0;
 }
 
 function notKept(): SojournError {
