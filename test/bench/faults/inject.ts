@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentPlace } from '../../integration/agent-place.ts';
 import type { TwoPlaces } from '../../integration/two-places.ts';
+import { vcpuTimes } from './judge/vcpu-times.ts';
 import type { Scene } from './phases.ts';
 import type { Fault, Part, Trial, Way } from './plan.ts';
 
@@ -14,8 +15,8 @@ export interface FaultTimes {
 export const FAULT_TIMES: FaultTimes = { leastMs: 2_000, mostMs: 14_000 };
 
 export interface Injected {
-  /** Of a QEMU that was killed. */
-  readonly killed: number | undefined;
+  /** A QEMU that was killed, and what its virtual CPUs had used until then, ns. */
+  readonly killed: { readonly pid: number; readonly usedNs: number } | undefined;
   /** The part was gone before it could be reached: nothing has happened. */
   readonly missed: boolean;
   /** Resolves when all parts are there again. */
@@ -41,9 +42,11 @@ export async function inject(
         return done(() => place.start());
       }
       const pid = await pidOf(places, scene, fault.part);
-      if (pid === undefined || !signal(pid, 'SIGKILL')) return { ...done(), missed: true };
+      if (pid === undefined || !signal(pid, 'SIGSTOP')) return { ...done(), missed: true };
+      const usedNs = [...(vcpuTimes(pid)?.values() ?? [])].reduce((sum, ns) => sum + ns, 0);
+      signal(pid, 'SIGKILL');
       const isQemu = fault.part === 'source-qemu' || fault.part === 'destination-qemu';
-      return { ...done(), killed: isQemu ? pid : undefined };
+      return { ...done(), killed: isQemu ? { pid, usedNs } : undefined };
     }
     case 'freeze': {
       const pid = await pidOf(places, scene, fault.part);

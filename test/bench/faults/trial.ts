@@ -117,16 +117,16 @@ class Attempt {
     arena.note(`fault ${monotonicMs()} ${trial.name}`);
     const injected = await inject(places, scene, trial, this.#options.times);
     this.missed = injected.missed;
-    if (injected.killed !== undefined) arena.note(`killed ${monotonicMs()} ${injected.killed}`);
+    const { killed } = injected;
+    if (killed !== undefined) arena.note(`killed ${monotonicMs()} ${killed.pid} ${killed.usedNs}`);
     await injected.mended();
     await places.mendLink();
     const mendedAt = monotonicMs();
     arena.note(`mended ${mendedAt}`);
     const outcome = await scene.handoff?.outcome;
     this.#judgeOutcome(scene, outcome);
-    const { killed } = injected;
     const where =
-      killed === undefined ? await places.settled() : await this.#settledWithout(killed);
+      killed === undefined ? await places.settled() : await this.#settledWithout(killed.pid);
     this.settledMs = Math.round(monotonicMs() - mendedAt);
     if (typeof where === 'string') await this.#alive(where, outcome);
     else await this.#dead(where.stoppedAt);

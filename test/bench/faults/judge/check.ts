@@ -7,7 +7,7 @@
  *   asked                              from here on its disk records are read over the network
  *   fetched BASE64 | unfetched WHY     the answer
  *   ran FROM TO [PID NS]...            processor time of the virtual CPUs of each QEMU in between (meter.ts)
- *   killed MS PID                      a QEMU was killed
+ *   killed MS PID NS                   a QEMU was killed whose virtual CPUs had used so much in all
  *   fault MS TEXT, mended MS           the fault; from `mended` on all parts are there again
  *   limit MS                           the guest may not have stood still for longer since the fault
  *   boots any                          the guest has been booted before, on the same disk
@@ -22,6 +22,8 @@ import { crc32 } from 'node:zlib';
 export const BACK_MS = 30_000;
 /** Less in a window of the meter is QEMU's own work on a virtual CPU that stands still, ns. */
 const ACTIVE_NS = 300_000;
+/** What a virtual CPU uses before the meter sees it for the first time, at most, ns. */
+const STARTUP_NS = 1_000_000;
 /** Less is a virtual CPU that stands still for sure, ns: a guest at rest wakes up for each of its reports. */
 const ALIVE_NS = 20_000;
 /** Two that alternate this often within `SPAN_MS` run at the same time. */
@@ -58,7 +60,7 @@ interface Seen {
   readonly reports: Report[];
   readonly windows: Window[];
   readonly problems: string[];
-  readonly killed: { readonly at: number; readonly pid: string }[];
+  readonly killed: { readonly at: number; readonly pid: string; readonly usedNs: number }[];
   fetched: Buffer | undefined;
   recordsBefore: number;
   faultAt: number | undefined;
@@ -112,7 +114,7 @@ function take(seen: Seen, line: string): void {
       return;
     }
     case 'killed':
-      seen.killed.push({ at: number(first), pid: second });
+      seen.killed.push({ at: number(first), pid: second, usedNs: number(`${rest[2]}`) });
       return;
     case 'asked':
       seen.recordsBefore = seen.reports.at(-1)?.records ?? 0;
@@ -252,7 +254,10 @@ function expectStopped({ killed, windows, problems }: Seen): void {
     .filter(({ from }) => from < death.at)
     .flatMap(({ used }) => [...used].filter(([, ns]) => ns >= ACTIVE_NS).map(([pid]) => pid))
     .at(-1);
-  if (owner !== death.pid)
+  // What it did after the meter's last look: it may have run for some milliseconds only.
+  const metered = windows.reduce((sum, { used }) => sum + (used.get(death.pid) ?? 0), 0);
+  const ranLast = death.usedNs - metered >= STARTUP_NS + ACTIVE_NS;
+  if (owner !== death.pid && !ranLast)
     problems.push(`the guest is stopped, although ${owner} ran it and ${death.pid} was killed`);
   const later = windows.find(
     ({ from, used }) => from > death.at && [...used.values()].some((ns) => ns >= ACTIVE_NS),

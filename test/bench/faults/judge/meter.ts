@@ -7,7 +7,8 @@
  * A guest that runs wakes up for its reports at least; a paused one uses nothing. The kernel counts (schedstat), so that it
  * does not matter whether anybody is heard, or which of the project's processes are alive. Ends with its standard input.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
+import { read, vcpuTimes } from './vcpu-times.ts';
 
 const EVERY_MS = 50;
 /** Processes are looked for anew this often, ms, and again until they are this old: they change their command line at first. */
@@ -35,32 +36,17 @@ function look(at: number): void {
   }
 }
 
-/** ns since the last time; undefined when it is gone. QEMU names its threads (`debug-threads=on`). */
+/** ns since the last time; undefined when it is gone. */
 function used(pid: string, threads: Map<string, number>): number | undefined {
-  let names: string[];
-  try {
-    names = readdirSync(`/proc/${pid}/task`);
-  } catch {
-    return undefined;
-  }
+  const times = vcpuTimes(pid, threads);
+  if (times === undefined) return undefined;
   let sum = 0;
-  for (const thread of names) {
-    const path = `/proc/${pid}/task/${thread}`;
-    if (!threads.has(thread) && !read(`${path}/comm`).startsWith('CPU ')) continue;
-    const total = Number(read(`${path}/schedstat`).split(' ')[0]);
+  for (const [thread, total] of times) {
     // To come into being is not to run.
     sum += total - (threads.get(thread) ?? total);
     threads.set(thread, total);
   }
   return sum;
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch {
-    return '';
-  }
 }
 
 let from = now();
