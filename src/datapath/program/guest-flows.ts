@@ -1,7 +1,6 @@
 /** The flows of one guest. */
 import type { GuestNetwork } from '../../guest/spec.ts';
 import {
-  type Action,
   cidrToBigInt,
   type FlowSpec,
   type Instruction,
@@ -14,6 +13,7 @@ import {
 import { GATEWAY_LINK_LOCAL } from '../../switch/services/index.ts';
 import {
   ADMISSION,
+  addressed,
   arp,
   cookieOf,
   flow,
@@ -182,12 +182,7 @@ function behindGateway(
   const route = cookieOf(PURPOSE.route, guest.index);
   const spoofed = cookieOf(PURPOSE.spoofed, guest.index);
   const in_port = BigInt(gateway);
-  const actions: Action[] = [
-    { type: 'set-field', field: 'eth_dst', value: gatewayMac },
-    { type: 'set-field', field: 'eth_src', value: macToBigInt(guest.mac) },
-    { type: 'output', port: gateway },
-  ];
-  const out: Instruction[] = [{ type: 'apply-actions', actions }];
+  const out = addressed(gatewayMac, macToBigInt(guest.mac), gateway);
   return [
     { ...v4, ipv4_src: hoa4 },
     { ...v6, ipv6_src: hoa6 },
@@ -197,11 +192,4 @@ function behindGateway(
   ]);
 }
 
-function toGuest(mac: string, port: number): Instruction[] {
-  const actions: Action[] = [
-    { type: 'set-field', field: 'eth_dst', value: macToBigInt(mac) },
-    { type: 'set-field', field: 'eth_src', value: gatewayMac },
-    { type: 'output', port },
-  ];
-  return [{ type: 'apply-actions', actions }];
-}
+const toGuest = (mac: string, port: number) => addressed(macToBigInt(mac), gatewayMac, port);

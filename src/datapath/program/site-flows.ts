@@ -1,6 +1,5 @@
 /** The flows that belong to no guest. */
 import {
-  type Action,
   cidrToBigInt,
   type FlowSpec,
   ipToBigInt,
@@ -12,6 +11,7 @@ import {
 import { TAP_HOST_MAC } from '../../switch/services/index.ts';
 import {
   ADMISSION,
+  addressed,
   arp,
   cookieOf,
   flow,
@@ -87,18 +87,13 @@ function hostFlows(tap: NonNullable<SiteFlows['tap']>): FlowSpec[] {
   const service = cookieOf(PURPOSE.service);
   const route = cookieOf(PURPOSE.route);
   const spoofed = cookieOf(PURPOSE.spoofed);
-  const actions: Action[] = [
-    { type: 'set-field', field: 'eth_dst', value: macToBigInt(TAP_HOST_MAC) },
-    { type: 'set-field', field: 'eth_src', value: gatewayMac },
-    { type: 'output', port: tap.port },
-  ];
   const flows = [
     flow(ADMISSION, 100, { in_port, ...arp }, toService, service),
     flow(ADMISSION, 100, { in_port, ...icmp6, icmpv6_type: 135n }, toService, service),
     flow(ADMISSION, 20, { in_port, eth_dst: gatewayMac, ...v4 }, goto(GATEWAY), route),
     flow(ADMISSION, 20, { in_port, eth_dst: gatewayMac, ...v6 }, goto(GATEWAY), route),
     flow(ADMISSION, 0, { in_port }, [], cookieOf(PURPOSE.ignored)),
-    flow(ROUTE, 0, {}, [{ type: 'apply-actions', actions }], route),
+    flow(ROUTE, 0, {}, addressed(macToBigInt(TAP_HOST_MAC), gatewayMac, tap.port), route),
   ];
   for (const cidr of tap.prefixes) {
     const { value, length, bits } = cidrToBigInt(cidr);

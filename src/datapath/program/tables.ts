@@ -8,6 +8,7 @@
  *   3 route       by home address, else toward the anchor or the host
  */
 import {
+  type Action,
   ETH_TYPE,
   type FlowSpec,
   type Instruction,
@@ -48,6 +49,16 @@ export const toService: Instruction[] = [
   { type: 'apply-actions', actions: [{ type: 'output', port: PORT.controller }] },
 ];
 export const goto = (table: number): Instruction[] => [{ type: 'goto-table', table }];
+
+/** Out of the port, between these link-layer addresses. */
+export function addressed(to: bigint, from: bigint, port: number): Instruction[] {
+  const actions: Action[] = [
+    { type: 'set-field', field: 'eth_dst', value: to },
+    { type: 'set-field', field: 'eth_src', value: from },
+    { type: 'output', port },
+  ];
+  return [{ type: 'apply-actions', actions }];
+}
 
 export function flow(
   table: number,
