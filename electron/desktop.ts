@@ -1,5 +1,5 @@
 /** The composition root: joins the agent's state to tray, window, notifications and host. */
-import { app, BrowserWindow, dialog, nativeTheme, type WebContents } from 'electron';
+import { app, BrowserWindow, clipboard, dialog, nativeTheme, type WebContents } from 'electron';
 import { programVersion, screenSocketPath, stateDirectory } from '../src/api/index.ts';
 import { asSojournError, SojournError, toWireError } from '../src/common/index.ts';
 import type { Route } from '../src/ui/index.ts';
@@ -54,6 +54,7 @@ export class Desktop {
   readonly #version = programVersion();
   readonly #settings: SettingsFile;
   readonly #link: AgentLink;
+  readonly #bridge: Bridge;
   readonly #window: MainWindow;
   readonly #screens: ScreenWindows;
   readonly #host: Host;
@@ -94,7 +95,7 @@ export class Desktop {
       tell: (conditions) => this.#link.client.call('agent.conditions', conditions),
       log: (problem) => console.warn(`the agent was not told of the host: ${problem}`),
     });
-    new Bridge({
+    this.#bridge = new Bridge({
       origin: PAGE_ORIGIN,
       screenSocket: screenSocketPath(stateDirectory()),
       connect: () => this.#link.connect(),
@@ -282,6 +283,14 @@ export class Desktop {
       case 'open-screen':
         this.#screens.open(message.guest, { inFront: true });
         return null;
+      case 'read-clipboard':
+        // For pasting into the guest that a person is just using, and for nothing else.
+        if (window.isFocused() && this.#bridge.showsScreen(sender)) return clipboard.readText();
+        throw new SojournError({
+          kind: 'refused',
+          code: 'clipboard-refused',
+          message: 'Only a window that shows a screen and has the focus reads the clipboard',
+        });
       case 'pick-path': {
         const { canceled, filePaths } = await dialog.showOpenDialog(window, {
           properties: ['openDirectory'],

@@ -69,6 +69,7 @@ contextBridge.exposeInMainWorld('sojourn', {
   },
   shell: {
     pickPath: () => shell({ do: 'pick-path' }),
+    readClipboard: () => shell({ do: 'read-clipboard' }),
     openScreen: (guest: string) => shell({ do: 'open-screen', guest }),
   },
 });

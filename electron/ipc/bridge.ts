@@ -38,6 +38,7 @@ interface Session {
 export class Bridge {
   readonly #options: BridgeOptions;
   readonly #sessions = new Map<WebContents, Session>();
+  readonly #screens: ScreenBridge;
 
   constructor(options: BridgeOptions) {
     this.#options = options;
@@ -48,7 +49,7 @@ export class Bridge {
     ipcMain.on(SUBSCRIBE, (event, message) => {
       if (this.#isTrusted(event)) void this.#subscribe(event.sender, message);
     });
-    new ScreenBridge({
+    this.#screens = new ScreenBridge({
       socketPath: options.screenSocket,
       isTrusted: (event) => this.#isTrusted(event),
       refused: options.refused,
@@ -58,6 +59,11 @@ export class Bridge {
       const parsed = unsubscribeMessage.safeParse(message);
       if (parsed.success) this.#sessions.get(event.sender)?.streams.get(parsed.data.id)?.abort();
     });
+  }
+
+  /** The page shows the screen of a guest. */
+  showsScreen(page: WebContents): boolean {
+    return this.#screens.shownBy(page);
   }
 
   async #answer(event: IpcMainInvokeEvent, work: () => Promise<unknown>): Promise<Answer> {

@@ -18,6 +18,7 @@ export const unsubscribeMessage = z.strictObject({ id: streamId });
 export const shellMessage = z.discriminatedUnion('do', [
   z.strictObject({ do: z.literal('pick-path') }),
   z.strictObject({ do: z.literal('open-screen'), guest: z.uuid() }),
+  z.strictObject({ do: z.literal('read-clipboard') }),
 ]);
 
 /** Input of one message, bytes. */

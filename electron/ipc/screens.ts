@@ -55,6 +55,11 @@ export class ScreenBridge {
     });
   }
 
+  /** Of at least one guest. */
+  shownBy(page: WebContents): boolean {
+    return (this.#pages.get(page)?.size ?? 0) > 0;
+  }
+
   #on(channel: string, act: (sender: WebContents, message: unknown) => void): void {
     ipcMain.on(channel, (event, message) => {
       if (!this.#options.isTrusted(event)) return;

@@ -17,9 +17,18 @@ export { LineSplitter } from './line-splitter.ts';
 export { MAX_CALLS, MAX_LINE_BYTES, PROTOCOL_VERSION } from './protocol.ts';
 export { resolveReference } from './resolve-reference.ts';
 export { MAX_CLIENT_MESSAGE, type RfbMessage, RfbMessages } from './rfb-client-messages.ts';
+export {
+  type ClipboardMessage,
+  clipboardMessage,
+  deflatedText,
+  fitsClipboard,
+  MAX_CLIPBOARD_TEXT,
+  readClipboardMessage,
+} from './rfb-clipboard.ts';
 export { keyOf, pressed, releaseOf } from './rfb-keys.ts';
 export {
   MAX_SCREEN_FRAME,
+  MAX_TEXT_PIECE,
   type ScreenNote,
   screenNote,
 } from './screen.ts';

@@ -13,13 +13,14 @@
 export const MAX_CLIENT_MESSAGE = 1 << 20;
 const HANDSHAKE = [12, 1, 1];
 const FIXED: Readonly<Record<number, number>> = { 0: 20, 3: 10, 4: 8, 5: 6, 250: 4 };
-/** Key, pointer, text, and QEMU's keys: what a person does. */
-const INPUT: ReadonlySet<number | undefined> = new Set([4, 5, 6, 255]);
+/** Key, pointer and QEMU's keys: what a person does. */
+const INPUT: ReadonlySet<number | undefined> = new Set([4, 5, 255]);
+const CLIENT_CUT_TEXT = 6;
 
 export interface RfbMessage {
   readonly bytes: Uint8Array;
   /** `handshake` is said once on each connection; `input` is what a person does, the same on any. */
-  readonly kind: 'handshake' | 'input' | 'request' | 'other';
+  readonly kind: 'handshake' | 'input' | 'clipboard' | 'request' | 'other';
 }
 
 export class RfbMessages {
@@ -48,6 +49,7 @@ export class RfbMessages {
 
 function kindOf([type]: Uint8Array): RfbMessage['kind'] {
   if (INPUT.has(type)) return 'input';
+  if (type === CLIENT_CUT_TEXT) return 'clipboard';
   return type === 3 ? 'request' : 'other';
 }
 

@@ -154,6 +154,12 @@ function addGuest(program: Command): void {
     .action(async (name: string, options: UiOptions) =>
       (await import('./commands/ui.ts')).ui(options, name),
     );
+  common(guest.command('clipboard <guest>'))
+    .description("print the text that was copied on a guest's screen, wherever it runs")
+    .option('--set', 'let it paste the text of standard input, until another is copied there')
+    .action(async (name: string, options: CommonOptions & { set?: boolean }) =>
+      (await import('./commands/clipboard.ts')).clipboard(name, options),
+    );
   common(guest.command('list').alias('ls'))
     .description('list guests')
     .action(async (options: CommonOptions) => (await load()).list(options));

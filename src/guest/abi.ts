@@ -49,7 +49,7 @@ export function freezeAbi(options: FreezeOptions): FrozenAbi {
   const { qemu, accelerator, display } = options;
   if (display !== undefined && !qemu.displays.includes(display)) throw displayMissing();
   const abi = guestAbi.parse({
-    ...(display === undefined ? { version: 1 } : { version: 2, display }),
+    ...(display === undefined ? { version: 1 } : { version: 3, display, clipboard: 'vdagent' }),
     architecture: qemu.architecture,
     machine: chooseMachine(qemu, options.machine),
     accelerator,

@@ -5,12 +5,15 @@
  *   0x01 display   0x02 network   0x03 balloon   0x05 agent channel   0x06 random numbers
  *   0x07 pointer   0x08 .. 0x0f disks in the spec's order
  *
+ * Ports of the agent channel: 1 QEMU's guest agent, 2 the agent of the clipboard. Their number is in the guest's state.
+ *
  * Nothing here reads a clock, a file or the environment.
  */
 import { SojournError } from '../common/index.ts';
 import type { Architecture } from './probe.ts';
 import { type DiskRuntime, type GuestRuntime, guestPaths } from './runtime.ts';
-import { displayOf, type GuestAbi, type GuestDisk, type GuestSpec } from './spec.ts';
+import { displayOf, type GuestAbi, type GuestDisk, type GuestSpec, hasClipboard } from './spec.ts';
+import { VDAGENT_PORT_NAME } from './vdagent/index.ts';
 
 /** MTU of every guest in every mode, bytes (DESIGN, "Network"). */
 export const GUEST_MTU = 1380;
@@ -80,12 +83,16 @@ export function buildArguments(spec: GuestSpec, runtime: GuestRuntime): string[]
     ...socketChardev('guest-agent', paths.guestAgentSocket),
     ...[
       '-device',
-      pci('virtio-serial-pci', SLOTS.agentChannel, { id: 'agent-channel', max_ports: 2 }),
+      pci('virtio-serial-pci', SLOTS.agentChannel, {
+        id: 'agent-channel',
+        max_ports: hasClipboard(abi) ? 3 : 2,
+      }),
     ],
     ...[
       '-device',
       'virtserialport,bus=agent-channel.0,nr=1,chardev=guest-agent,name=org.qemu.guest_agent.0',
     ],
+    ...(hasClipboard(abi) ? clipboardArguments(paths.vdagentSocket) : []),
     ...['-netdev', JSON.stringify(netdev(runtime.netSocket))],
     ...[
       '-device',
@@ -162,7 +169,6 @@ function boot(abi: GuestAbi, runtime: GuestRuntime): string[] {
 /**
  * Plain VGA, because its picture is RAM, which pre-copy carries ahead; that of virtio-gpu would be device state, megabytes
  * that cross the link in the pause. VNC only ever on a unix socket of the guest's own directory.
- * No clipboard: up to QEMU 10.0 its channel (`qemu-vdagent`) forbids migration.
  */
 function screenArguments(vncSocket: string): string[] {
   const vga = {
@@ -180,6 +186,17 @@ function screenArguments(vncSocket: string): string[] {
     ...[
       '-vnc',
       `unix:${escapeComma(vncSocket)},share=force-shared,connections=${MAX_VIEWERS},power-control=off,key-delay-ms=0`,
+    ],
+  ];
+}
+
+/** A plain port: QEMU's own side of the SPICE agent (`qemu-vdagent`) forbids migration up to QEMU 10.0. */
+function clipboardArguments(socket: string): string[] {
+  return [
+    ...socketChardev('vdagent', socket),
+    ...[
+      '-device',
+      `virtserialport,bus=agent-channel.0,nr=2,chardev=vdagent,name=${VDAGENT_PORT_NAME}`,
     ],
   ];
 }

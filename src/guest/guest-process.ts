@@ -21,7 +21,7 @@ import {
 import { connectWhenReady, startError } from './qemu-session.ts';
 import { QmpClient, QmpClosedError, type QmpLogEntry } from './qmp/index.ts';
 import { checkSocketPaths, type GuestRuntime, guestPaths, guestRuntime } from './runtime.ts';
-import { displayOf, type GuestSpec, guestId } from './spec.ts';
+import { displayOf, type GuestSpec, guestId, hasClipboard } from './spec.ts';
 
 /** Reading the images and setting up the devices takes well under a second; a busy host gets more. */
 const START_TIMEOUT_MS = 30_000;
@@ -107,6 +107,7 @@ export class GuestProcess {
       if (identity === undefined) throw new QmpClosedError('QEMU ended');
       launched.letGo();
       if (displayOf(spec.abi) !== undefined) await chmod(paths.vncSocket, 0o600);
+      if (hasClipboard(spec.abi)) await chmod(paths.vdagentSocket, 0o600);
       const adjustment = await protectFromOomKiller(identity.pid);
       const record = { version: 1 as const, guestId: spec.id, process: identity, runtime };
       return new GuestProcess(qmp, record, ended, adjustment);

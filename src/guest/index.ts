@@ -99,3 +99,4 @@ export {
   guestRuntime,
 } from './runtime.ts';
 export { endStrays, findStrays, type Stray } from './strays.ts';
+export { MAX_CLIPBOARD_BYTES, VdagentPort } from './vdagent/index.ts';

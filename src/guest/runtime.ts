@@ -46,6 +46,8 @@ export interface GuestPaths {
   readonly guestAgentSocket: string;
   /** Only of a guest with a display. */
   readonly vncSocket: string;
+  /** Only of a guest with a clipboard. */
+  readonly vdagentSocket: string;
   readonly qemuLog: string;
 }
 
@@ -56,6 +58,7 @@ export function guestPaths(directory: string): GuestPaths {
     consoleLog: join(directory, 'console.log'),
     guestAgentSocket: join(directory, 'agent.sock'),
     vncSocket: join(directory, 'vnc.sock'),
+    vdagentSocket: join(directory, 'vdagent.sock'),
     qemuLog: join(directory, 'qemu.log'),
   };
 }

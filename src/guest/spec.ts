@@ -80,6 +80,8 @@ export const accelerator = z.enum(['kvm', 'tcg', 'hvf', 'whpx']);
 
 /** What people see and touch of a guest: a screen, a keyboard and an absolute pointer. */
 export const display = z.literal('vga');
+/** How the clipboard of its screen is reached: a port of the SPICE agent. */
+export const clipboard = z.literal('vdagent');
 
 const abiFields = {
   architecture: z.enum(['x86_64', 'aarch64']),
@@ -100,11 +102,12 @@ const abiFields = {
 
 /**
  * Frozen at creation (DESIGN, "Guest ABI"). A change of any field is another machine to the guest's OS. A guest without
- * a display stays version 1, which every place knows.
+ * a display stays version 1, which every place knows; version 2 has one without a clipboard.
  */
 export const guestAbi = z.discriminatedUnion('version', [
   z.object({ version: z.literal(1), ...abiFields }),
   z.object({ version: z.literal(2), ...abiFields, display }),
+  z.object({ version: z.literal(3), ...abiFields, display, clipboard }),
 ]);
 
 /** The guest's permanent addresses; the same at every place. */
@@ -147,4 +150,9 @@ export type Blob = z.infer<typeof blob>;
 /** Undefined for a guest that has none. */
 export function displayOf(abi: GuestAbi): Display | undefined {
   return abi.version === 1 ? undefined : abi.display;
+}
+
+/** Whether the screen of the guest has a clipboard. */
+export function hasClipboard(abi: GuestAbi): boolean {
+  return abi.version === 3;
 }

@@ -57,6 +57,8 @@ export interface DesktopShell {
   pickPath?(): Promise<string | null>;
   /** Opens the guest's screen in a window of its own. */
   openScreen?(guestId: string): Promise<void>;
+  /** Text of this device's clipboard, for a window that shows a screen and has the focus. @throws WireError otherwise */
+  readClipboard?(): Promise<string>;
   /** Opens the guest's serial console in a terminal. */
   openConsole?(guestId: string): Promise<void>;
 }

@@ -18,8 +18,8 @@ const MESSAGES: readonly (readonly [Buffer, string])[] = [
   [Buffer.concat([Buffer.of(3, 1), Buffer.alloc(8)]), 'request'],
   [Buffer.of(4, 1, 0, 0, 0, 0, 0, 97), 'input'],
   [Buffer.of(5, 1, 0, 10, 0, 20), 'input'],
-  [Buffer.concat([Buffer.of(6, 0, 0, 0, 0, 0, 0, 3), Buffer.from('abc')]), 'input'],
-  [Buffer.concat([Buffer.of(6, 0, 0, 0, 255, 255, 255, 252), Buffer.alloc(4)]), 'input'],
+  [Buffer.concat([Buffer.of(6, 0, 0, 0, 0, 0, 0, 3), Buffer.from('abc')]), 'clipboard'],
+  [Buffer.concat([Buffer.of(6, 0, 0, 0, 255, 255, 255, 252), Buffer.alloc(4)]), 'clipboard'],
   [Buffer.of(250, 0, 1, 2), 'other'],
   [Buffer.concat([Buffer.of(251, 0, 4, 0, 3, 0, 1, 0), Buffer.alloc(16)]), 'other'],
   [Buffer.concat([Buffer.of(255, 0), Buffer.alloc(10)]), 'input'],
@@ -72,7 +72,7 @@ describe('frames of a screen', () => {
   test('arrive whole, in any pieces', () => {
     const picture = Buffer.alloc(MAX_SCREEN_FRAME + 5, 7);
     const stream = Buffer.concat([
-      noteFrame({ kind: 'open', place }),
+      noteFrame({ kind: 'open', place, clipboard: false }),
       ...pictureFrames(picture),
       noteFrame({ kind: 'over', bytes: 9, to: null, error: null }),
     ]);

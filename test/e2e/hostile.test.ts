@@ -85,6 +85,7 @@ describe('injected code', () => {
     ['a program made of text', `return new Function('return 1')();`],
     ['a worker', `return new Worker(URL.createObjectURL(new Blob(['1']))) && 'started';`],
     ['the clipboard', `return await navigator.clipboard.readText();`],
+    ['the clipboard by the app', `return await window.sojourn.shell.readClipboard();`],
     ['a camera', `return await navigator.mediaDevices.getUserMedia({ video: true });`],
     [
       'a position',

@@ -47,10 +47,10 @@ test('a UEFI guest keeps the size of its firmware, and cannot be made where ther
   expect(() => freezeAbi(uefi)).toThrow(/no UEFI firmware/);
 });
 
-test('a guest has a display only when it is wanted, and then is of version 2', () => {
+test('a guest has a display only when it is wanted, with a clipboard, and then is of version 3', () => {
   expect(freezeAbi(options).abi).toMatchObject({ version: 1 });
   const { abi } = freezeAbi({ ...options, display: 'vga' });
-  expect(abi).toMatchObject({ version: 2, display: 'vga' });
+  expect(abi).toMatchObject({ version: 3, display: 'vga', clipboard: 'vdagent' });
   expect([displayOf(abi), displayOf(freezeAbi(options).abi)]).toEqual(['vga', undefined]);
   const blind = sampleQemu({ displays: [] });
   expect(() => freezeAbi({ ...options, qemu: blind, display: 'vga' })).toThrow(/a screen/);

@@ -67,6 +67,23 @@ test('a screen has its frozen slots and a socket of its own; without one nothing
   expect(values(without, '-machine')[0]).toMatch(/i8042=off,graphics=off/);
 });
 
+test('a clipboard has a port of its own, and a guest without one keeps the channel it was created with', () => {
+  const display = { display: 'vga' } as const;
+  const args = (abi: object) =>
+    buildArguments({ ...spec, abi: { ...spec.abi, ...display, ...abi } as never }, runtime);
+  const with3 = args({ version: 3, clipboard: 'vdagent' });
+  expect(values(with3, '-chardev')).toContain(
+    'socket,id=vdagent,path=/run/one,,two/vdagent.sock,server=on,wait=off',
+  );
+  expect(values(with3, '-device')).toContain(
+    'virtserialport,bus=agent-channel.0,nr=2,chardev=vdagent,name=com.redhat.spice.0',
+  );
+  expect(values(with3, '-device')[0]).toMatch(/max_ports=3$/);
+  const with2 = args({ version: 2 });
+  expect(values(with2, '-device')[0]).toMatch(/max_ports=2$/);
+  expect(with2.join()).not.toMatch(/vdagent/);
+});
+
 test('the overlay is limited by a raw node between qcow2 and its file', () => {
   const nodes = values(buildArguments(spec, runtime), '-blockdev').map((text) => JSON.parse(text));
   expect(nodes.map((node) => node['node-name'])).toEqual([

@@ -1,10 +1,14 @@
 /**
  * A desktop that is streamed from inside the guest: somebody in another network watches it with a VNC viewer of
- * somebody else's, at the guest's home address, while the guest goes to the site and comes back.
+ * somebody else's, at the guest's home address, while the guest goes to the site and comes back. Its clipboard is shared
+ * with whoever looks at the guest's own screen, at the device all the time.
  */
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { screenSocketPath } from '../../src/api/index.ts';
+import { offerClipboard, readClipboard } from '../../src/cli/clipboard-session.ts';
+import { clipboardSuite } from './clipboard-suite.ts';
 import { DebianGuest, imageFolder } from './debian-guest.ts';
 import { BOOT_DEADLINE_MS, DebianPlaces, timed } from './debian-places.ts';
 import { type Connection, VncViewer } from './vnc-viewer.ts';
@@ -18,6 +22,7 @@ const WINDOWS = { counter: { x: 150, y: 120 }, notes: { x: 200, y: 320 } };
 const PICTURE_MS = 120_000;
 const ANSWER_MS = 120_000;
 const CHANGES = 20;
+const AS_ANNA = 'runuser -u anna -- env HOME=/home/anna DISPLAY=:1';
 
 let places: DebianPlaces;
 let guest: DebianGuest;
@@ -52,6 +57,8 @@ test('a viewer in the network of the correspondent shows it, and types on it', a
   await note('before it moved');
 });
 
+clipboardSuite('spice-vdagent', () => ({ where: lookedAt(), copy, paste }));
+
 test.each([
   ['device', 'site', 'typed at the site'],
   ['site', 'device', 'typed at home again'],
@@ -59,6 +66,9 @@ test.each([
   'from %s to %s it stays connected, moves on, and takes keys',
   async (from, to, text) => {
     const process = viewer.pid;
+    const offer = new AbortController();
+    const offered = offerClipboard(lookedAt(), text, { signal: offer.signal });
+    await expect.poll(paste, { timeout: ANSWER_MS }).toBe(text);
     const still = await viewer.standstill(async () => {
       await places.handOff(from, to);
       await viewer.changes(CHANGES, PICTURE_MS);
@@ -67,10 +77,35 @@ test.each([
     expect((await places.view(to)).state.kind).toBe('running');
     expect((await places.view(from)).state.kind).toBe('elsewhere');
     await note(text);
+    // The same offer of the same viewer, at the guest's new place.
+    await expect.poll(paste, { timeout: ANSWER_MS }).toBe(text);
+    await copy(`${text}, copied there`);
+    await offered;
+    expect(await readClipboard(lookedAt())).toBe(`${text}, copied there`);
     expect(viewer.pid).toBe(process);
     expect(await viewer.connections()).toEqual([connection]);
   },
 );
+
+/** The guest's screen as the device has it, wherever the guest runs. */
+function lookedAt() {
+  return { socketPath: screenSocketPath(places.device.state), guest: IMAGE };
+}
+
+async function copy(text: string): Promise<void> {
+  const data = Buffer.from(text).toString('base64');
+  await guest.run(
+    `echo ${data} | base64 -d | ${AS_ANNA} xclip -i -selection clipboard >/dev/null 2>&1`,
+  );
+}
+
+/** Empty where nobody has a text. */
+async function paste(): Promise<string> {
+  const data = await guest.run(
+    `timeout 20 ${AS_ANNA} xclip -o -selection clipboard 2>/dev/null | base64 -w0`,
+  );
+  return Buffer.from(data, 'base64').toString();
+}
 
 /** Types a line; every line until now is in the guest then, once. */
 async function note(text: string): Promise<void> {
@@ -91,6 +126,5 @@ async function focus(name: keyof typeof WINDOWS): Promise<void> {
 /** Runs the loop `until CONDITION` as the desktop's user. */
 async function inDesktop(until: string): Promise<void> {
   const script = `cd; ${until}; do sleep 0.3; done`;
-  const environment = 'runuser -u anna -- env HOME=/home/anna DISPLAY=:1';
-  await guest.run(`${environment} timeout ${ANSWER_MS / 1000} sh -c '${script}'`, 2 * ANSWER_MS);
+  await guest.run(`${AS_ANNA} timeout ${ANSWER_MS / 1000} sh -c '${script}'`, 2 * ANSWER_MS);
 }

@@ -382,6 +382,9 @@ test('two screens beside each other: one says why it is not shown, and texts of 
   await page.getByRole('link', { name: `Show ${other?.name} beside it` }).click();
   const missing = page.locator('.screen', { hasText: `${HOSTILE} is not running. Start it.` });
   await missing.waitFor();
+  // The guest is asked for what it has copied once somebody is at its screen.
+  expect(await page.locator('.screen code').count()).toBe(0);
+  await page.locator('.shown canvas').click();
   const copied = page.locator('.screen code');
   await copied.waitFor();
   expect(await seen(copied)).toBe(HOSTILE);

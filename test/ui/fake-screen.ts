@@ -1,6 +1,12 @@
 /** A display as the agent would stream it: one still picture, and texts of somebody who means no good. */
 import { type Duplex, duplexPair } from 'node:stream';
-import { noteFrame, pictureFrames, RfbMessages } from '../../src/api/index.ts';
+import {
+  noteFrame,
+  pictureFrames,
+  RfbMessages,
+  readClipboardMessage,
+  type ScreenNote,
+} from '../../src/api/index.ts';
 
 const WIDTH = 320;
 const HEIGHT = 200;
@@ -34,10 +40,12 @@ export function fakeScreen({ place, text }: FakeScreenOptions): Duplex {
   theirs.on('data', (chunk: Buffer) => {
     for (const { bytes, kind } of messages.push(chunk)) {
       if (kind === 'handshake') greetings.shift()?.();
-      else if (kind === 'request' && bytes[1] === 0) say(Buffer.concat([picture(), copied(text)]));
+      else if (kind === 'request' && bytes[1] === 0) say(picture());
+      else if (kind === 'clipboard')
+        for (const note of answers(bytes, text)) theirs.write(noteFrame(note));
     }
   });
-  theirs.write(noteFrame({ kind: 'open', place }));
+  theirs.write(noteFrame({ kind: 'open', place, clipboard: true }));
   say(Buffer.from('RFB 003.008\n'));
   return ours;
 }
@@ -53,9 +61,14 @@ function picture(): Buffer {
   return Buffer.concat([head, points]);
 }
 
-function copied(text: string): Buffer {
-  const head = Buffer.alloc(8);
-  head.writeUInt8(3, 0);
-  head.writeUInt32BE(Buffer.byteLength(text), 4);
-  return Buffer.concat([head, Buffer.from(text)]);
+/** A guest in which somebody has copied the text. */
+function answers(bytes: Uint8Array, text: string): ScreenNote[] {
+  switch (readClipboardMessage(bytes)?.kind) {
+    case 'caps':
+      return [{ kind: 'clipboard', ready: true, problem: null }, { kind: 'copied' }];
+    case 'request':
+      return [{ kind: 'text', piece: text, more: false }];
+    default:
+      return [];
+  }
 }

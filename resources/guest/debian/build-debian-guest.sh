@@ -23,7 +23,7 @@ case $variant in
   '') ;;
   desktop)
     name=desktop
-    packages=$packages,tigervnc-standalone-server,tigervnc-tools,xinit,icewm,xterm,x11-utils,fonts-dejavu-core
+    packages=$packages,tigervnc-standalone-server,tigervnc-tools,xinit,icewm,xterm,x11-utils,fonts-dejavu-core,spice-vdagent,xclip
     ;;
   *)
     echo "usage: sh build-debian-guest.sh OUTDIR [desktop]" >&2

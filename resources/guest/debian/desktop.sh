@@ -2,7 +2,7 @@
 # A desktop that is streamed from inside the guest: desktop.sh TREE
 # TigerVNC on port 5901 of every address that the guest has, which its password opens (a throw-away one of eight
 # characters, which is all that RFB's own authentication looks at: RFC 6143, 7.2.2); a window manager; a terminal in which
-# something moves; and one that keeps what is typed, in /home/anna/notes.
+# something moves; and one that keeps what is typed, in /home/anna/notes. Its clipboard is that of the guest's screen as well.
 set -eu
 
 tree=$1
@@ -23,8 +23,12 @@ for ((n = 1; ; n++)); do
 done
 SCRIPT
 
+# Nobody logs in: no session of logind is asked for. The pointer is QEMU's tablet, so that no other is made.
+echo 'SPICE_VDAGENTD_EXTRA_ARGS="-X -f -u /dev/null"' >"$tree/etc/default/spice-vdagentd"
+
 cat >"$tree/etc/desktop/session" <<'SCRIPT'
 #!/bin/sh
+spice-vdagent -x &
 xterm -title counter -geometry 40x6+20+40 -e /etc/desktop/count &
 xterm -title notes -geometry 60x12+20+240 -e sh -c 'cat >>"$HOME/notes"' &
 exec icewm

@@ -14,6 +14,7 @@ import type { Journal } from '../journal.ts';
 import { type Parties, requireParty } from '../parties.ts';
 import type { Places } from '../places.ts';
 import type { Whereabouts } from '../whereabouts.ts';
+import { Clipboards } from './clipboards.ts';
 import { Viewing } from './viewing.ts';
 
 /** Viewers of guests that run here, of all guests together; QEMU takes 16 of each. */
@@ -43,6 +44,7 @@ export interface ScreensOptions extends Parties {
 
 export class Screens {
   readonly #options: ScreensOptions;
+  readonly #clipboards: Clipboards;
   readonly #viewings = new Map<string, Set<Viewing>>();
   /** Where guests have just gone, before it is on record. */
   readonly #gone = new Map<string, PlaceRef>();
@@ -51,6 +53,7 @@ export class Screens {
 
   constructor(options: ScreensOptions) {
     this.#options = options;
+    this.#clipboards = new Clipboards(options);
   }
 
   /**
@@ -127,6 +130,7 @@ export class Screens {
   }
 
   close(): void {
+    this.#clipboards.close();
     for (const viewings of this.#viewings.values())
       for (const viewing of viewings) viewing.end(agentEnds());
   }
@@ -147,7 +151,10 @@ export class Screens {
     } catch (error) {
       throw notRunning(spec, places.self, error);
     }
-    const viewing = new Viewing({ viewer, display, place: places.self, guestName: spec.name });
+    const viewing = new Viewing({
+      ...{ viewer, display, place: places.self, guestName: spec.name },
+      clipboard: this.#clipboards.of(spec.id),
+    });
     const all = this.#viewings.get(spec.id) ?? new Set();
     this.#viewings.set(spec.id, all.add(viewing));
     void viewing.ended.then(() => {

@@ -18,6 +18,7 @@ import {
   type ScreenNote,
 } from '../../api/index.ts';
 import { SojournError, toWireError } from '../../common/index.ts';
+import type { ClipboardSeat, GuestClipboard } from './guest-clipboard.ts';
 
 /** Input that waits for its turn, or while the guest leaves, bytes; nothing more is read from the viewer above it. */
 const MAX_WAITING_BYTES = 64 << 10;
@@ -28,6 +29,8 @@ const MAX_WAITING_BYTES = 64 << 10;
 const KEY_SPACING_MS = 30;
 /** A display that ends while held is the guest's move, of which we are told in this time, ms. */
 const MOVE_PATIENCE_MS = 10_000;
+/** Not taken by the viewer, bytes; no text of a clipboard is fetched for it above. */
+const MAX_UNTAKEN_BYTES = 1 << 20;
 /** How often a viewer is told what was taken, ms. */
 const TELL_MS = 100;
 
@@ -38,11 +41,14 @@ export interface ViewingOptions {
   readonly display: Duplex;
   readonly place: PlaceRef;
   readonly guestName: string;
+  /** Undefined for a guest without one. */
+  readonly clipboard?: GuestClipboard | undefined;
 }
 
 export class Viewing {
   readonly #options: ViewingOptions;
   readonly #messages = new RfbMessages();
+  readonly #clipboard: ClipboardSeat | undefined;
   /** Input in its order. `start`: where in what the viewer has sent. */
   readonly #waiting: { readonly bytes: Uint8Array; readonly start: number }[] = [];
   /** Of whole messages, bytes. */
@@ -61,10 +67,14 @@ export class Viewing {
   #patience: NodeJS.Timeout | undefined;
 
   constructor(options: ViewingOptions) {
-    const { viewer, display, place } = options;
+    const { viewer, display, place, clipboard } = options;
     this.#options = options;
     this.ended = this.#ended.promise;
-    this.#say({ kind: 'open', place });
+    this.#clipboard = clipboard?.join({
+      say: (note) => this.#say(note),
+      canTake: () => viewer.writableLength <= MAX_UNTAKEN_BYTES,
+    });
+    this.#say({ kind: 'open', place, clipboard: clipboard !== undefined });
     viewer.on('data', (chunk: Buffer) => this.#fromViewer(chunk));
     viewer.on('drain', () => display.resume());
     viewer.on('error', () => this.#close());
@@ -113,6 +123,7 @@ export class Viewing {
     try {
       for (const { bytes, kind } of this.#messages.push(chunk)) {
         if (kind === 'input') this.#waiting.push({ bytes, start: this.#received });
+        else if (kind === 'clipboard') this.#clipboard?.heard(bytes);
         else this.#options.display.write(bytes);
         this.#received += bytes.length;
       }
@@ -198,6 +209,7 @@ export class Viewing {
     clearTimeout(this.#tell);
     clearTimeout(this.#turn);
     clearTimeout(this.#patience);
+    this.#clipboard?.leave();
     this.#options.display.destroy();
     this.#ended.resolve();
   }

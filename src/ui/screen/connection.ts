@@ -10,7 +10,6 @@ export interface ConnectionEvents {
   readonly input: (message: Uint8Array) => void;
   /** The first picture is complete. */
   readonly seen: () => void;
-  readonly clipboard: (text: string) => void;
   /** Text of the guest's display about itself: anybody's text. */
   readonly named: (name: string) => void;
   /** What the display says is no RFB. */
@@ -49,7 +48,6 @@ export class Connection {
     this.rfb = new RFB(this.pane, this.#channel, { shared: true });
     this.rfb.scaleViewport = true;
     this.rfb.background = 'transparent';
-    this.rfb.addEventListener('clipboard', (event) => events.clipboard(detailOf(event, 'text')));
     this.rfb.addEventListener('desktopname', (event) => events.named(detailOf(event, 'name')));
     for (const fault of ['disconnect', 'securityfailure', 'credentialsrequired'])
       this.rfb.addEventListener(fault, () => {
@@ -116,8 +114,8 @@ class Channel implements RawChannel {
   }
 }
 
-/** Longest text of the guest's that is taken, characters. */
-const MAX_TEXT = 1 << 20;
+/** Longest name that is taken, characters. */
+const MAX_TEXT = 256;
 
 function detailOf(event: Event, field: string): string {
   const detail: unknown = (event as CustomEvent).detail;

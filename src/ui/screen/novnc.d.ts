@@ -25,6 +25,5 @@ declare module '@novnc/novnc' {
     disconnect(): void;
     sendCtrlAltDel(): void;
     sendKey(keysym: number, code: string | null, down?: boolean): void;
-    clipboardPasteFrom(text: string): void;
   }
 }

@@ -15,6 +15,7 @@ import {
   stepScreen,
 } from '../model/screen-state.ts';
 import type { ScreenEvent, ScreenLink } from '../transport.ts';
+import { type ClipboardState, ScreenClipboard } from './clipboard.ts';
 import { Connection } from './connection.ts';
 import { keysOf } from './keys.ts';
 
@@ -25,7 +26,9 @@ export interface ViewerOptions {
   readonly open: (onEvent: (event: ScreenEvent) => void) => ScreenLink;
   /** `waiting`: inputs that the guest will get later; `refused`: some that it will not. */
   readonly changed: (state: ScreenState, input: { waiting: number; refused: number }) => void;
-  readonly clipboard: (text: string) => void;
+  readonly clipboard: (state: ClipboardState) => void;
+  /** Text that somebody has copied in the guest. */
+  readonly copied: (text: string) => void;
   readonly named: (name: string) => void;
 }
 
@@ -42,6 +45,7 @@ export class Viewer {
   #input: InputLog = noInput;
   /** Presses without a release so far, by key. */
   #pressed: ReadonlyMap<string, Uint8Array> = new Map();
+  readonly #clipboard: ScreenClipboard;
   #attempt: Attempt | undefined;
   #shown: Connection | undefined;
   #tries = 0;
@@ -51,6 +55,8 @@ export class Viewer {
 
   constructor(options: ViewerOptions) {
     this.#options = options;
+    const { clipboard: changed, copied } = options;
+    this.#clipboard = new ScreenClipboard({ changed, copied });
     this.#open();
   }
 
@@ -72,9 +78,14 @@ export class Viewer {
     this.#shown?.rfb.sendCtrlAltDel();
   }
 
-  /** Into the guest's clipboard, where it takes part. */
-  paste(text: string): void {
-    this.#shown?.rfb.clipboardPasteFrom(text);
+  /** Somebody is at the screen, or not any more. */
+  attend(attended: boolean): void {
+    this.#clipboard.attended = attended;
+  }
+
+  /** Into the guest's clipboard, where it takes part. False for a text that is too long. */
+  offer(text: string): boolean {
+    return this.#clipboard.offer(text);
   }
 
   /** Key by key, as on a US keyboard; for guests whose clipboard takes no part. */
@@ -115,6 +126,7 @@ export class Viewer {
     switch (note.kind) {
       case 'open':
         attempt.connection ??= this.#connect(attempt, note.place);
+        this.#clipboard.opened(note.clipboard);
         return;
       case 'taken':
         this.#input = taken(this.#input, note.bytes);
@@ -125,11 +137,14 @@ export class Viewer {
         return;
       case 'over':
         this.#lose(attempt, note.bytes, { kind: 'ended', to: note.to, error: note.error });
+        return;
+      default:
+        this.#clipboard.heard(note);
     }
   }
 
   #connect(attempt: Attempt, place: Connection['place']): Connection | undefined {
-    const { target, clipboard, named } = this.#options;
+    const { target, named } = this.#options;
     const link = attempt.link;
     if (link === undefined) return undefined;
     const connection = new Connection(target, place, link, {
@@ -138,7 +153,6 @@ export class Viewer {
         this.#flush();
       },
       seen: () => this.#show(connection),
-      clipboard,
       named,
       broken: () => this.#lose(attempt, undefined, { kind: 'ended', to: null, error: null }),
     });
@@ -156,6 +170,7 @@ export class Viewer {
     // The new one does not know which keys are down, and would never let go of them.
     for (const press of this.#pressed.values()) this.#type(releaseOf(press));
     connection.pane.classList.add('shown');
+    this.#clipboard.joined(connection.send);
     if (hadFocus) connection.rfb.focus();
     this.#flush();
     this.#change({ kind: 'seen', place: connection.place });

@@ -1,9 +1,13 @@
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
+// Past its index: the schemas stay where `no-code-from-text.ts` comes before them.
+import { fitsClipboard } from '../../api/rfb-clipboard.ts';
 import type { GuestView, PlaceRef, Status } from '../../api/schema.ts';
 import { sentences } from '../model/format.ts';
 import type { ScreenState } from '../model/screen-state.ts';
 import { Button, Dialog, Empty, Failure, failureText, Loading } from '../parts/basics.tsx';
 import { CopyButton } from '../parts/copy-button.tsx';
+import type { ClipboardState } from '../screen/clipboard.ts';
+import { readLocal, writeLocal } from '../screen/local-clipboard.ts';
 import type { Viewer } from '../screen/viewer.ts';
 import { useApp, useMessages } from '../state/context.ts';
 import { hrefOf, MAX_SCREENS } from '../state/route.ts';
@@ -79,7 +83,9 @@ function GuestScreen({
   const viewer = useRef<Viewer | undefined>(undefined);
   const [state, setState] = useState<ScreenState>({ kind: 'opening', error: null });
   const [input, setInput] = useState({ waiting: 0, refused: 0 });
-  const [copied, setCopied] = useState<string>();
+  const [clipboard, setClipboard] = useState<ClipboardState>({ kind: 'unknown' });
+  /** What was copied in the guest; `taken`: into the clipboard of this device. */
+  const [copied, setCopied] = useState<{ text: string; taken: boolean }>();
   const [scaled, setScaled] = useState(true);
   const [asking, setAsking] = useState(false);
   const [broken, setBroken] = useState(false);
@@ -98,7 +104,8 @@ function GuestScreen({
             setState(next);
             setInput(waiting);
           },
-          clipboard: setCopied,
+          clipboard: setClipboard,
+          copied: (text) => void writeLocal(text).then((taken) => setCopied({ text, taken })),
           named: () => undefined,
         });
       },
@@ -110,6 +117,31 @@ function GuestScreen({
       viewer.current = undefined;
     };
   }, [app, guest.id]);
+
+  const shares = clipboard.kind === 'ready';
+  useEffect(() => {
+    const { current } = target;
+    if (current === null || !shares) return;
+    const look = () => {
+      const attended = document.hasFocus() && current.contains(document.activeElement);
+      viewer.current?.attend(attended);
+      if (!attended) return;
+      void readLocal(app.shell, false).then((text) => {
+        if (text !== undefined) viewer.current?.offer(text);
+      });
+    };
+    look();
+    const heard = [
+      [current, 'focusin'],
+      [current, 'focusout'],
+      [window, 'focus'],
+      [window, 'blur'],
+    ] as const;
+    for (const [from, event] of heard) from.addEventListener(event, look);
+    return () => {
+      for (const [from, event] of heard) from.removeEventListener(event, look);
+    };
+  }, [app, shares]);
 
   const act = (what: (viewer: Viewer) => void) => () => {
     const { current } = viewer;
@@ -150,9 +182,9 @@ function GuestScreen({
       </header>
       {copied !== undefined && (
         <p class="row" role="status">
-          <span>{texts.copied}</span>
-          <code class="grow name">{copied.slice(0, SHOWN_TEXT)}</code>
-          <CopyButton key={copied} text={copied} />
+          <span>{copied.taken ? texts.taken : texts.copied}</span>
+          <code class="grow name">{copied.text.slice(0, SHOWN_TEXT)}</code>
+          {!copied.taken && <CopyButton key={copied.text} text={copied.text} />}
         </p>
       )}
       {state.kind === 'failed' && (
@@ -171,8 +203,8 @@ function GuestScreen({
         <SendText
           onClose={() => setAsking(false)}
           onType={(text) => act((one) => one.type(text))()}
-          // A guest that has told of its clipboard takes part; of another one nobody would notice.
-          onPaste={copied === undefined ? undefined : (text) => act((one) => one.paste(text))()}
+          clipboard={clipboard}
+          onPaste={(text) => act((one) => one.offer(text))()}
         />
       )}
     </section>
@@ -200,12 +232,15 @@ const MAX_TYPED = 500;
 function SendText({
   onClose,
   onType,
+  clipboard,
   onPaste,
 }: {
   readonly onClose: () => void;
   readonly onType: (text: string) => void;
-  readonly onPaste: ((text: string) => void) | undefined;
+  readonly clipboard: ClipboardState;
+  readonly onPaste: (text: string) => void;
 }) {
+  const app = useApp();
   const { screen: texts, common } = useMessages();
   const [text, setText] = useState('');
   const id = useId();
@@ -225,9 +260,28 @@ function SendText({
         />
       </label>
       <p class="muted">{texts.sendHelp}</p>
+      <p class="muted">{clipboardText(clipboard, texts)}</p>
       <div class="row end">
         <Button onClick={onClose}>{common.cancel}</Button>
-        {onPaste !== undefined && <Button onClick={then(onPaste)}>{texts.toClipboard}</Button>}
+        {clipboard.kind === 'ready' && (
+          <>
+            <Button
+              onClick={() =>
+                void readLocal(app.shell, true).then((local) => {
+                  if (local !== undefined) setText(local);
+                })
+              }
+            >
+              {texts.fromDevice}
+            </Button>
+            <Button
+              obstacle={fitsClipboard(text) ? null : texts.tooLongToCopy}
+              onClick={then(onPaste)}
+            >
+              {texts.toClipboard}
+            </Button>
+          </>
+        )}
         <Button
           look="primary"
           obstacle={text.length > MAX_TYPED ? texts.tooLong(MAX_TYPED) : null}
@@ -238,6 +292,22 @@ function SendText({
       </div>
     </Dialog>
   );
+}
+
+function clipboardText(
+  state: ClipboardState,
+  texts: ReturnType<typeof useMessages>['screen'],
+): string {
+  switch (state.kind) {
+    case 'unknown':
+      return '';
+    case 'none':
+      return texts.noClipboard;
+    case 'absent':
+      return state.problem === null ? texts.noAgent : texts.agentFault(state.problem);
+    case 'ready':
+      return texts.shares;
+  }
 }
 
 function stateText(

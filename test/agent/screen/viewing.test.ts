@@ -57,7 +57,7 @@ test('pictures go one way, input the other, and what was taken is told', async (
   all.display.write('a picture');
   all.viewer.write(Buffer.concat([HANDSHAKE, key(1)]));
   await expect.poll(() => last(all)).toEqual({ kind: 'taken', bytes: HANDSHAKE.length + 8 });
-  expect(all.notes[0]).toEqual({ kind: 'open', place });
+  expect(all.notes[0]).toEqual({ kind: 'open', place, clipboard: false });
   expect(all.picture.toString()).toBe('a picture');
   expect(all.reached.equals(Buffer.concat([HANDSHAKE, key(1)]))).toBe(true);
   all.viewer.destroy();

@@ -22,7 +22,9 @@ async function screen(guest: string): Promise<Duplex> {
   if (guest !== SCREEN_ID)
     throw new SojournError({ kind: 'conflict', code: 'not-running', message: 'It is not running' });
   const [ours, theirs] = duplexPair();
-  theirs.write(noteFrame({ kind: 'open', place: { id: 'a'.repeat(64), name: 'here' } }));
+  theirs.write(
+    noteFrame({ kind: 'open', clipboard: false, place: { id: 'a'.repeat(64), name: 'here' } }),
+  );
   theirs.on('data', (bytes) => {
     for (const frame of pictureFrames(bytes)) theirs.write(frame);
   });
