@@ -69,15 +69,13 @@ export class ScreenClipboard {
     if (this.#offered !== undefined) this.#say({ kind: 'notify', has: true });
   }
 
-  /** The guest can have the text. False for one that is too long. */
-  offer(text: string): boolean {
-    if (!fitsClipboard(text)) return false;
-    if (text === '' || text === this.#last) return true;
+  /** The guest can have the text, unless it crossed last or is too long; `again`: a person wants it to. */
+  offer(text: string, again = false): void {
+    if (text === '' || !fitsClipboard(text) || (text === this.#last && !again)) return;
     this.#last = text;
     this.#offered = text;
     this.#isNew = false;
     this.#say({ kind: 'notify', has: true });
-    return true;
   }
 
   heard(note: ScreenNote): void {

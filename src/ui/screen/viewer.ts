@@ -83,9 +83,9 @@ export class Viewer {
     this.#clipboard.attended = attended;
   }
 
-  /** Into the guest's clipboard, where it takes part. False for a text that is too long. */
-  offer(text: string): boolean {
-    return this.#clipboard.offer(text);
+  /** Into the guest's clipboard, where it takes part; `again`: also what crossed last. */
+  offer(text: string, again = false): void {
+    this.#clipboard.offer(text, again);
   }
 
   /** Key by key, as on a US keyboard; for guests whose clipboard takes no part. */

@@ -204,7 +204,7 @@ function GuestScreen({
           onClose={() => setAsking(false)}
           onType={(text) => act((one) => one.type(text))()}
           clipboard={clipboard}
-          onPaste={(text) => act((one) => one.offer(text))()}
+          onPaste={(text) => act((one) => one.offer(text, true))()}
         />
       )}
     </section>
