@@ -1,5 +1,6 @@
 /** The agent's interface: contract, typed client, typed server. */
 export { ApiClient, type CallOptions } from './client.ts';
+export { ofConnection } from './client-errors.ts';
 export type { Limits, ServerLog } from './connection.ts';
 export {
   type CallContext,

@@ -5,6 +5,7 @@ import {
   clipboardMessage,
   deflatedText,
   fitsClipboard,
+  ofConnection,
   ScreenFrames,
   type ScreenNote,
 } from '../api/index.ts';
@@ -14,6 +15,8 @@ import { fromWireError, SojournError } from '../common/index.ts';
 const HANDSHAKE = Buffer.from('RFB 003.008\n\x01\x01', 'latin1');
 /** What runs in a guest that takes part says so at once, ms. */
 const READY_MS = 5_000;
+/** Where the guest has just arrived it may have other things to do first, ms. */
+const READY_AGAIN_MS = 60_000;
 /** A guest that moves is somewhere else soon: so often it is looked for, after so many ms each. */
 const TRIES = 40;
 const RETRY_MS = 250;
@@ -28,7 +31,10 @@ export interface ClipboardWhere {
 export async function readClipboard(where: ClipboardWhere): Promise<string> {
   let text = '';
   return join(where, {
-    ready: (socket) => socket.write(clipboardMessage({ kind: 'request' })),
+    ready: (socket) => {
+      text = '';
+      socket.write(clipboardMessage({ kind: 'request' }));
+    },
     heard: async (note) => {
       if (note.kind !== 'text') return undefined;
       text += note.piece;
@@ -37,30 +43,26 @@ export async function readClipboard(where: ClipboardWhere): Promise<string> {
   });
 }
 
-export interface OfferOptions {
-  /** The guest can have it now; again after each handoff. */
-  readonly offered?: () => void;
-  /** Ends the offer. */
-  readonly signal?: AbortSignal;
-}
-
-/** Resolves when something else was copied in the guest. @throws SojournError `text-too-long`, and as `readClipboard` */
+/**
+ * `offered`: the guest can have it now; again after each handoff.
+ * Resolves when something else was copied in the guest. @throws SojournError `text-too-long`, and as `readClipboard`
+ */
 export async function offerClipboard(
   where: ClipboardWhere,
   text: string,
-  { offered, signal }: OfferOptions = {},
+  offered: () => void = () => undefined,
 ): Promise<void> {
   if (!fitsClipboard(text)) throw tooLong();
   const deflated = await deflatedText(text);
   const ready = (socket: Socket) => {
     socket.write(clipboardMessage({ kind: 'notify', has: true }));
-    offered?.();
+    offered();
   };
   const heard = async (note: ScreenNote, socket: Socket) => {
     if (note.kind === 'wanted') socket.write(clipboardMessage({ kind: 'provide', deflated }));
     return note.kind === 'copied' ? true : undefined;
   };
-  await join(where, { ready, heard }, signal);
+  await join(where, { ready, heard });
 }
 
 interface Part<Result> {
@@ -72,19 +74,18 @@ interface Part<Result> {
 async function join<Result>(
   { socketPath, guest }: ClipboardWhere,
   part: Part<Result>,
-  signal?: AbortSignal,
-): Promise<Result | undefined extends Result ? never : Result> {
+): Promise<Result> {
   let hasJoined = false;
   for (let tries = 0; ; tries++) {
     const socket = connect(socketPath);
-    const absent = setTimeout(() => socket.destroy(clipboardAbsent(guest)), READY_MS);
-    const stop = () => socket.destroy(signal?.reason);
-    signal?.addEventListener('abort', stop);
+    const absent = setTimeout(
+      () => socket.destroy(clipboardAbsent(guest)),
+      hasJoined ? READY_AGAIN_MS : READY_MS,
+    );
     socket.write(`${JSON.stringify({ guest })}\n`);
     socket.write(HANDSHAKE);
     socket.write(clipboardMessage({ kind: 'caps' }));
     try {
-      signal?.throwIfAborted();
       for await (const note of notesOf(socket)) {
         if (note.kind === 'open' && !note.clipboard) throw noClipboard(guest);
         if (note.kind === 'over' && note.error !== null && !(hasJoined && tries < TRIES))
@@ -95,11 +96,14 @@ async function join<Result>(
           part.ready(socket);
         }
         const result = await part.heard(note, socket);
-        if (result !== undefined) return result as never;
+        if (result !== undefined) return result;
       }
+    } catch (error) {
+      throw error instanceof SojournError || !isErrno(error)
+        ? error
+        : ofConnection(socketPath, error);
     } finally {
       clearTimeout(absent);
-      signal?.removeEventListener('abort', stop);
       socket.destroy();
     }
     await delay(RETRY_MS);
@@ -110,6 +114,10 @@ async function* notesOf(socket: Socket): AsyncGenerator<ScreenNote> {
   const frames = new ScreenFrames();
   for await (const chunk of socket)
     for (const frame of frames.push(chunk)) if (frame.kind === 'note') yield frame.note;
+}
+
+function isErrno(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error;
 }
 
 function clipboardAbsent(guest: string): SojournError {

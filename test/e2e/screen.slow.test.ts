@@ -101,6 +101,18 @@ test('is opened from the tray; its picture moves, and a click arrives where it w
   await click(0.75, 0.25);
 });
 
+test('its window reads the clipboard of the device while it has the focus, and not otherwise', async () => {
+  await app.electron.evaluate(({ clipboard }) => clipboard.writeText('copied here'));
+  const read = () =>
+    screen.evaluate('sojourn.shell.readClipboard().catch(({ code }) => code)') as Promise<string>;
+  await until(read, (text) => text === 'copied here', PATIENCE_MS, 'the clipboard');
+  await app.electron.evaluate(({ BrowserWindow }) => {
+    for (const window of BrowserWindow.getAllWindows()) window.blur();
+  });
+  await until(read, (text) => text === 'clipboard-refused', PATIENCE_MS, 'the refusal');
+  await app.electron.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.focus());
+});
+
 test.each(['device', 'site'] as const)(
   'from the %s: the picture follows by itself, and keys and clicks arrive once',
   async (side) => {

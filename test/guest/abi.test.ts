@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { freezeAbi, migratability } from '../../src/guest/index.ts';
-import { displayOf, guestAbi } from '../../src/guest/spec.ts';
+import { displayOf, guestAbi, hasClipboard } from '../../src/guest/spec.ts';
 import { sampleFirmware, sampleQemu } from './samples.ts';
 
 const options = {
@@ -55,6 +55,9 @@ test('a guest has a display only when it is wanted, with a clipboard, and then i
   const blind = sampleQemu({ displays: [] });
   expect(() => freezeAbi({ ...options, qemu: blind, display: 'vga' })).toThrow(/a screen/);
   expect(guestAbi.safeParse({ ...abi, display: undefined }).success).toBe(false);
+  // One that was created before there were clipboards goes on without one.
+  const { clipboard: _, ...older } = { clipboard: '', ...abi, version: 2 };
+  expect([abi, guestAbi.parse(older)].map(hasClipboard)).toEqual([true, false]);
 });
 
 test.each([

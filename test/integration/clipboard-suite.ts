@@ -34,7 +34,7 @@ export function clipboardSuite(name: string, guest: () => ClipboardGuest): void 
     async (_what, text) => {
       const { where, copy, paste } = guest();
       const offered = Promise.withResolvers<void>();
-      const over = offerClipboard(where, text, { offered: offered.resolve });
+      const over = offerClipboard(where, text, offered.resolve);
       over.catch(offered.reject);
       await offered.promise;
       await expect.poll(paste, { timeout: 20_000 }).toBe(text);

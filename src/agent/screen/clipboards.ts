@@ -15,6 +15,7 @@ export interface ClipboardsOptions {
 
 export class Clipboards {
   readonly #options: ClipboardsOptions;
+  #closed = false;
   readonly #open = new Map<string, { live: LiveGuest; clipboard: GuestClipboard }>();
 
   constructor(options: ClipboardsOptions) {
@@ -31,7 +32,7 @@ export class Clipboards {
     known?.clipboard.close();
     this.#open.delete(guestId);
     // What waits for a handoff learns of a closed port when it arrives: its agent begins anew then.
-    if (live === undefined || live.phase.kind === 'incoming') return undefined;
+    if (this.#closed || live === undefined || live.phase.kind === 'incoming') return undefined;
     if (!hasClipboard(live.spec.abi)) return undefined;
     const { vdagentSocket } = guestPaths(files.directory(live.spec));
     const clipboard = new GuestClipboard(new VdagentPort(vdagentSocket, OPEN_AFTER_MS));
@@ -40,6 +41,7 @@ export class Clipboards {
   }
 
   close(): void {
+    this.#closed = true;
     for (const { clipboard } of this.#open.values()) clipboard.close();
     this.#open.clear();
   }

@@ -22,7 +22,7 @@ export async function clipboard(
     }
     const text = await textOf(process.stdin);
     const offered = () => output.remark(`${guest} can paste it; Ctrl-C ends that`);
-    await offerClipboard(where, text, { offered });
+    await offerClipboard(where, text, offered);
     output.done({ guest, replaced: true }, `something else was copied in ${guest}`);
   });
 }
