@@ -10,15 +10,15 @@ export const MAX_CLIPBOARD_TEXT = 512 << 10;
 const CLIENT_CUT_TEXT = 6;
 const HEADER_BYTES = 8;
 const TEXT = 1 << 0;
-const CAPS = 1 << 24;
 const REQUEST = 1 << 25;
+const PEEK = 1 << 26;
 const NOTIFY = 1 << 27;
 const PROVIDE = 1 << 28;
 const ACTIONS = 0xff00_0000;
 
 export type ClipboardMessage =
-  /** The viewer takes part. */
-  | { readonly kind: 'caps' }
+  /** The viewer takes part. Its capabilities say nothing: noVNC tells them to any display that has told its own. */
+  | { readonly kind: 'peek' }
   /** It has text, or has it no more. */
   | { readonly kind: 'notify'; readonly has: boolean }
   /** It wants the guest's text. */
@@ -50,8 +50,10 @@ export function readClipboardMessage(bytes: Uint8Array): ClipboardMessage | unde
       return { kind: 'request' };
     case PROVIDE:
       return { kind: 'provide', deflated: bytes.subarray(HEADER_BYTES + 4) };
+    case PEEK:
+      return { kind: 'peek' };
     default:
-      return flags & CAPS ? { kind: 'caps' } : undefined;
+      return undefined;
   }
 }
 
@@ -74,10 +76,8 @@ export function fitsClipboard(text: string): boolean {
 function parts(message: ClipboardMessage): [flags: number, payload: Uint8Array] {
   const nothing = new Uint8Array(0);
   switch (message.kind) {
-    case 'caps': {
-      // For each format the most that is taken without being asked for, bytes: none.
-      return [CAPS | REQUEST | NOTIFY | PROVIDE | TEXT, new Uint8Array(4)];
-    }
+    case 'peek':
+      return [PEEK, nothing];
     case 'notify':
       return [NOTIFY | (message.has ? TEXT : 0), nothing];
     case 'request':

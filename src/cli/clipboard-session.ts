@@ -84,7 +84,7 @@ async function join<Result>(
     );
     socket.write(`${JSON.stringify({ guest })}\n`);
     socket.write(HANDSHAKE);
-    socket.write(clipboardMessage({ kind: 'caps' }));
+    socket.write(clipboardMessage({ kind: 'peek' }));
     try {
       for await (const note of notesOf(socket)) {
         if (note.kind === 'open' && !note.clipboard) throw noClipboard(guest);

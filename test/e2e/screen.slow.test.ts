@@ -13,6 +13,7 @@ import { until } from './tray-host.ts';
 
 const PATIENCE_MS = 120_000;
 const ORDER_MS = 60_000;
+const FOCUS_MS = 20_000;
 /** As fast as people type, ms. */
 const KEY_MS = 80;
 /** What the guest's tablet calls the right or lower edge, and how near it has to be to where was clicked, of the edge. */
@@ -102,15 +103,15 @@ test('is opened from the tray; its picture moves, and a click arrives where it w
 });
 
 test('its window reads the clipboard of the device while it has the focus, and not otherwise', async () => {
-  await app.electron.evaluate(({ clipboard }) => clipboard.writeText('copied here'));
   const read = () =>
     screen.evaluate('sojourn.shell.readClipboard().catch(({ code }) => code)') as Promise<string>;
-  await until(read, (text) => text === 'copied here', PATIENCE_MS, 'the clipboard');
-  await app.electron.evaluate(({ BrowserWindow }) => {
-    for (const window of BrowserWindow.getAllWindows()) window.blur();
-  });
-  await until(read, (text) => text === 'clipboard-refused', PATIENCE_MS, 'the refusal');
-  await app.electron.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.focus());
+  const focused = await app.electron.browserWindow(screen);
+  await app.electron.evaluate(({ clipboard }) => clipboard.writeText('copied here'));
+  await focused.evaluate((window: Electron.BrowserWindow) => window.focus());
+  await until(read, (text) => text === 'copied here', FOCUS_MS, 'the clipboard');
+  await focused.evaluate((window: Electron.BrowserWindow) => window.blur());
+  await until(read, (text) => text === 'clipboard-refused', FOCUS_MS, 'the refusal');
+  await focused.evaluate((window: Electron.BrowserWindow) => window.focus());
 });
 
 test.each(['device', 'site'] as const)(

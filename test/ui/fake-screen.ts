@@ -64,7 +64,7 @@ function picture(): Buffer {
 /** A guest in which somebody has copied the text. */
 function answers(bytes: Uint8Array, text: string): ScreenNote[] {
   switch (readClipboardMessage(bytes)?.kind) {
-    case 'caps':
+    case 'peek':
       return [{ kind: 'clipboard', ready: true, problem: null }, { kind: 'copied' }];
     case 'request':
       return [{ kind: 'text', piece: text, more: false }];

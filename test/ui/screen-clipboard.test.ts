@@ -31,10 +31,10 @@ test('text of the guest is asked for while a person is at its screen, and only t
   const { clipboard, sent, copied, join } = fixture();
   join();
   clipboard.heard({ kind: 'copied' });
-  expect(sent).toEqual(['caps']);
+  expect(sent).toEqual(['peek']);
   clipboard.attended = true;
   clipboard.attended = true;
-  expect(sent).toEqual(['caps', 'request']);
+  expect(sent).toEqual(['peek', 'request']);
   clipboard.heard({ kind: 'text', piece: 'one ', more: true });
   clipboard.heard({ kind: 'text', piece: 'two', more: false });
   expect(copied).toEqual(['one two']);
@@ -51,20 +51,20 @@ test('our text crosses when it is wanted, and is offered again on the next conne
   clipboard.offer('a\nb');
   clipboard.offer('a\nb');
   join();
-  expect(sent).toEqual(['caps', 'notify', 'caps', 'notify']);
+  expect(sent).toEqual(['peek', 'notify', 'peek', 'notify']);
   clipboard.heard({ kind: 'wanted' });
   await vi.waitFor(() => expect(sent.at(-1)).toBe('provide a\r\nb\0'));
   clipboard.heard({ kind: 'copied' });
   clipboard.heard({ kind: 'wanted' });
   join();
-  expect(sent.slice(5)).toEqual(['caps']);
+  expect(sent.slice(5)).toEqual(['peek']);
 });
 
 test('what is too long stays where it is', () => {
   const { clipboard, sent, copied, join } = fixture();
   join();
   clipboard.offer('ü'.repeat(MAX_CLIPBOARD_TEXT / 2 + 1));
-  expect(sent).toEqual(['caps']);
+  expect(sent).toEqual(['peek']);
   const piece = 'x'.repeat(8 << 10);
   for (let length = 0; length <= MAX_CLIPBOARD_TEXT; length += piece.length)
     clipboard.heard({ kind: 'text', piece, more: true });

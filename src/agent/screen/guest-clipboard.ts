@@ -80,7 +80,7 @@ export class GuestClipboard {
   #heard(seat: Seat, bytes: Uint8Array): void {
     const message = readClipboardMessage(bytes);
     switch (message?.kind) {
-      case 'caps':
+      case 'peek':
         seat.takesPart = true;
         seat.say(this.#state());
         return;

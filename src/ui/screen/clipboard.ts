@@ -65,7 +65,7 @@ export class ScreenClipboard {
     if (this.#state.kind === 'none') return;
     this.#send = send;
     [this.#pieces, this.#length, this.#isNew] = [[], 0, false];
-    this.#say({ kind: 'caps' });
+    this.#say({ kind: 'peek' });
     if (this.#offered !== undefined) this.#say({ kind: 'notify', has: true });
   }
 

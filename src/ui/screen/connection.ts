@@ -36,7 +36,8 @@ export class Connection {
     this.#channel = new Channel((chunk) => {
       for (const { bytes, kind } of messages.push(chunk)) {
         if (kind === 'input') events.input(bytes);
-        else this.#send(link, bytes);
+        // What noVNC says of clipboards is not meant for this side of ours.
+        else if (kind !== 'clipboard') this.#send(link, bytes);
         // An update is asked for on top of what is shown only when that is complete.
         const isNext = kind === 'request' && bytes[1] === 1;
         if (isNext && !this.live && !this.#over) {

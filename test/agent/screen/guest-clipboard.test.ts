@@ -70,10 +70,27 @@ async function viewer(): Promise<{ stream: Duplex; notes: ScreenNote[] }> {
     for (const frame of frames.push(chunk))
       if (frame.kind === 'note' && frame.note.kind !== 'taken') notes.push(frame.note);
   });
-  stream.write(Buffer.concat([HANDSHAKE, clipboardMessage({ kind: 'caps' })]));
+  stream.write(Buffer.concat([HANDSHAKE, clipboardMessage({ kind: 'peek' })]));
   await expect.poll(() => notes.at(-1)).toEqual({ kind: 'clipboard', ready: true, problem: null });
   return { stream, notes };
 }
+
+test('a viewer that has not asked for a clipboard is told nothing of it', async () => {
+  const { stream } = await viewer();
+  const other = view();
+  const kinds: string[] = [];
+  const frames = new ScreenFrames();
+  other.on('data', (chunk) => {
+    for (const frame of frames.push(chunk))
+      kinds.push(frame.kind === 'note' ? frame.note.kind : 'picture');
+  });
+  // Capabilities, as noVNC answers those of QEMU's display.
+  other.write(Buffer.concat([HANDSHAKE, Buffer.from('06000000fffffff81f00000100000000', 'hex')]));
+  agent.copy('text');
+  await expect.poll(() => kinds).toContain('taken');
+  expect(kinds).toEqual(['open', 'taken']);
+  stream.destroy();
+});
 
 test('viewers learn that there is text, and only who asks for it gets it', async () => {
   const [one, other] = [await viewer(), await viewer()];
