@@ -143,7 +143,9 @@ async function compose(
   });
   stack.defer(() => receiving.close());
 
+  const wishes = new StandbyStore(database);
   const arrivals: Arrivals = new Arrivals({
+    wishes,
     guests,
     store,
     images,
@@ -240,8 +242,7 @@ async function compose(
     changed,
   });
   const standbys: Standbys = new Standbys({
-    wishes: new StandbyStore(database),
-    ...{ store, guests, journal, departures, places, log, changes },
+    ...{ wishes, store, guests, journal, departures, places, log, changes },
   });
   places.on('connected', (peer) => {
     void registry.tell(peer);

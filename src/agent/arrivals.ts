@@ -27,6 +27,7 @@ import type { Places } from './places.ts';
 import type { Receiving } from './receiving/index.ts';
 import type { RegistryService } from './registry-service.ts';
 import type { GuestStore, StoredGuest } from './state/guest-store.ts';
+import type { StandbyStore } from './state/standby-store.ts';
 import { unmapGuest } from './unmap.ts';
 
 /** How long a guest that comes back waits for the end of the handoff by which it left, ms. */
@@ -59,6 +60,7 @@ export interface ArrivalsOptions {
   readonly departed: (guestId: string) => Promise<void> | undefined;
   /** The guest has come from its standby here, and shall stand by where it was. Never throws. */
   readonly armBack: (spec: GuestSpec, place: string) => void;
+  readonly wishes: StandbyStore;
   readonly changed: (guestId: string) => void;
 }
 
@@ -116,6 +118,8 @@ export class Arrivals implements GuestHostPort {
     this.#options.log.info({ guest: spec.name, handoffId, outcome }, 'arrival recovered');
     if (outcome !== 'waiting') this.#arrivals.delete(spec.id);
     this.#options.changed(spec.id);
+    if (outcome === 'owner' || outcome === 'owner-without-guest')
+      this.#armBack({ handoffId, from, spec });
   }
 
   async prepareIncoming(request: IncomingRequest, signal: AbortSignal): Promise<IncomingGuest> {
@@ -124,6 +128,7 @@ export class Arrivals implements GuestHostPort {
     this.#arrivals.set(spec.id, this.#arrival(request));
     this.#options.changed(spec.id);
     try {
+      if (request.armBack) this.#options.wishes.expectWayBack(spec.id, handoffId);
       const at = { epoch: epoch - 1, self: places().self.id, socket: netSocket(spec), from };
       await datapath.setGuest(arrivingSettings(spec, at));
       signal.throwIfAborted();
@@ -139,8 +144,9 @@ export class Arrivals implements GuestHostPort {
     this.#options.guests.claimed(spec.id);
   }
 
-  async lost({ spec, from, epoch }: IncomingRequest): Promise<void> {
+  async lost(request: IncomingRequest): Promise<void> {
     const { guests, datapath, registry, places } = this.#options;
+    const { spec, from, epoch } = request;
     const self = places().self.id;
     this.#arrivals.delete(spec.id);
     if (from !== spec.home) registry.locate(spec.home, spec.id, self, epoch);
@@ -148,6 +154,7 @@ export class Arrivals implements GuestHostPort {
     await guests.live(spec.id)?.process.kill();
     await unmapGuest(spec.id, { registry, datapath, self });
     this.#options.changed(spec.id);
+    this.#armBack(request);
   }
 
   async activated(request: IncomingRequest): Promise<void> {
@@ -163,16 +170,17 @@ export class Arrivals implements GuestHostPort {
     if (request.from !== spec.home) registry.locate(spec.home, spec.id, places().self.id, epoch);
     this.#arrivals.delete(spec.id);
     this.#options.changed(spec.id);
-    if (request.armBack) this.#options.armBack(spec, request.from);
+    this.#armBack(request);
   }
 
   async discard(handoffId: string, guestId: string): Promise<void> {
-    const { guests, store, datapath, journal, registry, places } = this.#options;
+    const { guests, store, datapath, journal, registry, places, wishes } = this.#options;
     const arrival = this.#arrivals.get(guestId);
     // What is here may be another handoff's, or ours.
     if (arrival?.handoffId !== handoffId) return;
     const stored = store.find(guestId);
     if (stored !== undefined) await guests.discard(stored.spec);
+    wishes.forgetWayBack(guestId);
     // Not before: what failed is tried again.
     this.#arrivals.delete(guestId);
     if (stored !== undefined)
@@ -181,6 +189,14 @@ export class Arrivals implements GuestHostPort {
     if (journal.ownership(guestId).kind === 'unknown') store.remove(guestId);
     await unmapGuest(guestId, { registry, datapath, self: places().self.id });
     this.#options.changed(guestId);
+  }
+
+  /** The guest is ours. Once a handoff, whether or not the agent was restarted meanwhile. */
+  #armBack({ handoffId, from, spec }: Pick<IncomingRequest, 'handoffId' | 'from' | 'spec'>): void {
+    const { wishes, armBack } = this.#options;
+    if (!wishes.expectsWayBack(spec.id, handoffId)) return;
+    armBack(spec, from);
+    wishes.forgetWayBack(spec.id);
   }
 
   #arrival({ handoffId, from, epoch, standby = false }: IncomingRequest): Arrival {

@@ -56,7 +56,8 @@ export class Standbys {
 
   /** Goes on with all wishes of an earlier agent. */
   start(): void {
-    for (const wish of this.#options.wishes.list()) this.#keep(wish);
+    for (const wish of this.#options.wishes.list())
+      if (!this.#keepers.has(wish.guestId)) this.#keep(wish);
   }
 
   /** Ends all standbys; the wishes stay. */

@@ -34,13 +34,35 @@ test('a wish is there after a restart, until it is taken back', async () => {
   }
 });
 
+test('a way back that is expected survives a restart, and is of one handoff only', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'standby-'));
+  const path = join(directory, 'state.db');
+  const [first, second] = ['handoff-1', 'handoff-2'];
+  try {
+    const before = openDatabase(path);
+    new StandbyStore(before).expectWayBack(wish.guestId, first);
+    before.close();
+    const database = openDatabase(path);
+    const store = new StandbyStore(database);
+    expect(store.expectsWayBack(wish.guestId, first)).toBe(true);
+    store.expectWayBack(wish.guestId, second);
+    expect(store.expectsWayBack(wish.guestId, first)).toBe(false);
+    expect(store.expectsWayBack(wish.guestId, second)).toBe(true);
+    store.forgetWayBack(wish.guestId);
+    expect(store.expectsWayBack(wish.guestId, second)).toBe(false);
+    database.close();
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});
+
 test('the database of an agent that knew no standbys is brought up to date', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'standby-'));
   const path = join(directory, 'state.db');
   try {
     openDatabase(path).close();
     const old = new DatabaseSync(path);
-    old.exec('DROP TABLE standbys; DROP TABLE settings; PRAGMA user_version = 1');
+    old.exec('DROP TABLE standbys; DROP TABLE settings; DROP TABLE ways_back; PRAGMA user_version = 1');
     old.close();
     const database = openDatabase(path);
     expect(new StandbyStore(database).list()).toEqual([]);

@@ -43,6 +43,10 @@ const MIGRATIONS: readonly string[] = [
      name TEXT PRIMARY KEY,
      value TEXT NOT NULL              -- JSON
    ) STRICT;`,
+  `CREATE TABLE ways_back (
+     guest_id TEXT PRIMARY KEY,
+     handoff_id TEXT NOT NULL         -- by which the guest comes
+   ) STRICT;`,
 ];
 
 /**

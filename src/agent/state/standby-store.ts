@@ -38,6 +38,23 @@ export class StandbyStore {
   list(): StandbyWish[] {
     return this.#database.prepare('SELECT wish FROM standbys ORDER BY guest_id').all().map(toWish);
   }
+
+  /** A guest that comes by this handoff shall stand by where it was, as soon as it is here. */
+  expectWayBack(guest: string, handoffId: string): void {
+    this.#database.prepare('INSERT OR REPLACE INTO ways_back VALUES (?, ?)').run(guest, handoffId);
+  }
+
+  expectsWayBack(guest: string, handoffId: string): boolean {
+    return (
+      this.#database
+        .prepare('SELECT 1 FROM ways_back WHERE guest_id = ? AND handoff_id = ?')
+        .get(guest, handoffId) !== undefined
+    );
+  }
+
+  forgetWayBack(guest: string): void {
+    this.#database.prepare('DELETE FROM ways_back WHERE guest_id = ?').run(guest);
+  }
 }
 
 function toWish(row: Record<string, unknown>): StandbyWish {
