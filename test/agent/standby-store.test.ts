@@ -62,7 +62,9 @@ test('the database of an agent that knew no standbys is brought up to date', asy
   try {
     openDatabase(path).close();
     const old = new DatabaseSync(path);
-    old.exec('DROP TABLE standbys; DROP TABLE settings; DROP TABLE ways_back; PRAGMA user_version = 1');
+    old.exec(
+      'DROP TABLE standbys; DROP TABLE settings; DROP TABLE ways_back; PRAGMA user_version = 1',
+    );
     old.close();
     const database = openDatabase(path);
     expect(new StandbyStore(database).list()).toEqual([]);

@@ -5,9 +5,11 @@
  */
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { screenSocketPath } from '../../src/api/index.ts';
 import { offerClipboard } from '../../src/cli/clipboard-session.ts';
+import { launchBrowser, openWindow } from '../ui/browser.ts';
 import { clipboardSuite } from './clipboard-suite.ts';
 import { DebianGuest, imageFolder } from './debian-guest.ts';
 import { BOOT_DEADLINE_MS, DebianPlaces, timed } from './debian-places.ts';
@@ -29,6 +31,8 @@ let guest: DebianGuest;
 let hoa: string;
 let viewer: VncViewer;
 let connection: Connection | undefined;
+let browser: Browser & AsyncDisposable;
+let window: Page;
 const typed: string[] = [];
 
 beforeAll(async () => {
@@ -45,7 +49,10 @@ beforeAll(async () => {
   });
 });
 
-afterAll(() => places?.close());
+afterAll(async () => {
+  await browser?.[Symbol.asyncDispose]();
+  await places?.close();
+});
 
 test('a viewer in the network of the correspondent shows it, and types on it', async () => {
   await viewer.changes(CHANGES, PICTURE_MS);
@@ -58,6 +65,18 @@ test('a viewer in the network of the correspondent shows it, and types on it', a
 });
 
 clipboardSuite('spice-vdagent', () => ({ where: lookedAt(), copy, paste }));
+
+test('the window of a browser shares its clipboard with it', async () => {
+  browser = await launchBrowser(places.lab.device);
+  const { url } = JSON.parse(
+    await places.device.sojourn('guest', 'screen', IMAGE, '--no-open', '--json'),
+  );
+  const permissions = ['clipboard-read', 'clipboard-write'];
+  window = (await openWindow(browser, url, { permissions })).page;
+  window.setDefaultTimeout(ANSWER_MS);
+  await window.getByText('Runs at laptop').waitFor();
+  await shareWithWindow('at home');
+});
 
 test.each([
   ['device', 'site', 'typed at the site'],
@@ -86,6 +105,21 @@ test.each([
     expect(await viewer.connections()).toEqual([connection]);
   },
 );
+
+test('the same window shares it after that', () => shareWithWindow('home again'));
+
+/** A text that is copied in the window's browser is pasted in the guest, and one that is copied there is in the browser. */
+async function shareWithWindow(where: string): Promise<void> {
+  const [ours, theirs] = [`copied in the browser, ${where}`, `copied in the desktop, ${where}`];
+  const picture = window.getByRole('application');
+  await picture.evaluate('document.activeElement.blur()');
+  await window.evaluate(`navigator.clipboard.writeText(${JSON.stringify(ours)})`);
+  await picture.locator('canvas').click();
+  await expect.poll(paste, { timeout: ANSWER_MS }).toBe(ours);
+  await copy(theirs);
+  await window.getByText(theirs).waitFor();
+  expect(await window.evaluate('navigator.clipboard.readText()')).toBe(theirs);
+}
 
 /** The guest's screen as the device has it, wherever the guest runs. */
 function lookedAt() {
