@@ -11,25 +11,23 @@ import {
 } from '../api/index.ts';
 import { asSojournError, errorText, SojournError } from '../common/index.ts';
 import {
-  createInvite,
   type Identity,
   type InviteStore,
   type Listens,
   type PairedPlace,
-  PeerDialer,
   PeerListener,
-  pairWithSite,
-  parseInvite,
   type Session,
 } from '../transport/index.ts';
 import { DeviceListening } from './device-listening.ts';
+import { PeerDialers } from './peer-dialers.ts';
 import { peerCalls, QUESTION_MS } from './peer-messages.ts';
 import { PeerSessions } from './peer-sessions.ts';
 import { endpointsOf, ownAddresses } from './place-addresses.ts';
-import { namingPlace, notPaired, notPairing, pairedNoMore } from './place-errors.ts';
+import { namingPlace, notPaired, pairedNoMore } from './place-errors.ts';
+import { makeInvite, pairByInvite } from './place-invites.ts';
+import { pairingEndedNotice, peerView, selfView } from './place-views.ts';
 import type { Peer, PeerStore } from './state/peer-store.ts';
 
-const DEFAULT_INVITE_SECONDS = 3600;
 /** How long a call waits for a place that is just being dialled, ms. */
 const CONNECT_PATIENCE_MS = 10_000;
 
@@ -61,7 +59,7 @@ interface PlacesEvents {
 
 export class Places extends EventEmitter<PlacesEvents> {
   readonly #options: PlacesOptions;
-  readonly #dialers = new Map<string, PeerDialer>();
+  readonly #dialers: PeerDialers;
   readonly #sessions = new PeerSessions();
   /** Places that have ended the pairing, as they have told; of those that nobody heard of since nothing is known. */
   readonly #endedThere = new Map<string, Date>();
@@ -71,7 +69,12 @@ export class Places extends EventEmitter<PlacesEvents> {
   constructor(options: PlacesOptions) {
     super();
     this.#options = options;
-    const { ownPort, log, listensFor } = options;
+    const { identity, name, profile, ownPort, log, listensFor } = options;
+    this.#dialers = new PeerDialers({
+      identity,
+      place: { name, profile },
+      onSession: (session) => this.#opened(session),
+    });
     this.#listening = new DeviceListening({
       ...{ ownPort, log },
       wanted: () => listensFor(this.#devices.map(({ id }) => id)),
@@ -99,12 +102,12 @@ export class Places extends EventEmitter<PlacesEvents> {
       this.#listener = this.#newListener(invites);
       await this.#listener.listen(listen);
     }
-    for (const peer of peers.list()) this.#dial(peer);
+    for (const peer of peers.list()) this.#dialers.dial(peer);
     await this.receivingChanged();
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#dialers.values()].map((dialer) => dialer.close()));
+    await this.#dialers.close();
     await Promise.all([this.#listener?.close(), this.#listening.close()]);
   }
 
@@ -142,7 +145,7 @@ export class Places extends EventEmitter<PlacesEvents> {
       lastSeenAt: known?.lastSeenAt ?? null,
     });
     log.info({ peer: peer.id, name: peer.name }, 'paired');
-    this.#dial(peer);
+    this.#dialers.dial(peer);
     void this.receivingChanged();
     this.emit('changed');
     return this.ref(peer.id);
@@ -156,12 +159,9 @@ export class Places extends EventEmitter<PlacesEvents> {
     const endpoints = listens === null ? [] : endpointsOf(listens);
     if (isDeepStrictEqual(endpoints, peer.endpoints)) return;
     const changed = peers.put({ ...peer, endpoints });
-    if (listens === null) {
-      // The session that it has opened itself, if any, goes on.
-      const dialer = this.#dialers.get(id);
-      this.#dialers.delete(id);
-      void dialer?.close();
-    } else this.#dial(changed);
+    // The session that it has opened itself, if any, goes on.
+    if (listens === null) void this.#dialers.end(id);
+    else this.#dialers.dial(changed);
     this.emit('changed');
   }
 
@@ -203,7 +203,7 @@ export class Places extends EventEmitter<PlacesEvents> {
     if (peer === undefined) throw notPaired(this.ref(id).name);
     const session = this.session(id);
     if (session?.state === 'connected') return session;
-    const dialer = this.#dialers.get(id);
+    const dialer = this.#dialers.of(id);
     if (dialer === undefined)
       throw new SojournError({
         kind: 'unreachable',
@@ -218,63 +218,17 @@ export class Places extends EventEmitter<PlacesEvents> {
     }
   }
 
-  async invite(request: { hosts?: readonly string[]; ttlSeconds?: number }): Promise<{
-    invite: string;
-    expiresAt: string;
-    hosts: string[];
-    port: number;
-  }> {
-    const { identity, name, listen, advertise, invites } = this.#options;
-    if (listen === undefined)
-      throw new SojournError({
-        kind: 'conflict',
-        code: 'not-a-site',
-        message:
-          'Invites are made by sites; a device listens only for devices that it is paired with',
-        remedy:
-          'Run "sojourn invite" at a site, or "sojourn pair --nearby" at two devices in one network',
-      });
-    const hosts = [...(request.hosts ?? (advertise.length > 0 ? advertise : ownAddresses()))];
-    const { text, invite } = await createInvite({
-      identity,
-      name,
-      hosts,
-      port: listen.port,
-      ttlMs: (request.ttlSeconds ?? DEFAULT_INVITE_SECONDS) * 1000,
-      now: Date.now(),
-      store: invites,
-    });
-    return { invite: text, expiresAt: invite.expires, hosts, port: listen.port };
+  /** @throws SojournError `not-a-site` */
+  invite(request: { hosts?: readonly string[]; ttlSeconds?: number }) {
+    return makeInvite(this.#options, request);
   }
 
   /** @throws SojournError `invite-*`, `peer-not-pinned`, `peer-unreachable` */
   async pair(text: string, name: string | undefined): Promise<PlaceView> {
-    const { identity, peers } = this.#options;
-    const invite = parseInvite(text);
-    if (invite.id === identity.id)
-      throw new SojournError({
-        kind: 'usage',
-        code: 'invite-own',
-        message: 'This invite is of this very place',
-        remedy: 'Use it on the device that shall hand its guests over to this place',
-      });
-    const site = await pairWithSite({
-      identity,
-      place: { name: this.#options.name, profile: this.#options.profile },
-      invite,
-    }).catch((error: unknown) => {
-      throw notPairing(asSojournError(error), invite.name);
-    });
-    const peer = peers.put({
-      id: site.id,
-      name: name ?? site.name,
-      profile: site.profile,
-      endpoints: site.hosts.map((host) => ({ host, port: site.port })),
-      tunnelPort: null,
-      pairedAt: new Date().toISOString(),
-      lastSeenAt: null,
-    });
-    this.#dial(peer);
+    const { identity, name: own, profile, peers } = this.#options;
+    const place = { name: own, profile };
+    const peer = peers.put(await pairByInvite({ identity, place }, text, name));
+    this.#dialers.dial(peer);
     await this.connected(peer.id);
     return this.#view(peer);
   }
@@ -286,9 +240,7 @@ export class Places extends EventEmitter<PlacesEvents> {
     this.#endedThere.delete(id);
     this.#listener?.revoke(id);
     this.#listening.revoke(id);
-    const dialer = this.#dialers.get(id);
-    this.#dialers.delete(id);
-    await dialer?.close(pairedNoMore({ name, id: identity.id }));
+    await this.#dialers.end(id, pairedNoMore({ name, id: identity.id }));
     await this.receivingChanged();
     this.emit('changed');
   }
@@ -297,73 +249,20 @@ export class Places extends EventEmitter<PlacesEvents> {
   notices(): Notice[] {
     return this.all().flatMap(({ id, name }): Notice[] => {
       const since = this.#endedThere.get(id);
-      if (since === undefined) return [];
-      return [
-        {
-          code: 'pairing-ended-there',
-          severity: 'warning',
-          text: `${name} has ended its pairing with this place`,
-          remedy: `Pair with it again, or end it here too with "sojourn places forget ${name}"`,
-          since: since.toISOString(),
-          showAfterMs: 0,
-        },
-      ];
+      return since === undefined ? [] : [pairingEndedNotice(name, since)];
     });
   }
 
   views(): PlaceView[] {
-    const { listen, tunnelPort, profile } = this.#options;
-    const self: PlaceView = {
-      ...this.self,
-      profile,
-      self: true,
-      connected: true,
-      rttMs: null,
-      lastSeenAt: null,
-      endpoints:
-        listen === undefined || tunnelPort === undefined ? [] : [`${listen.host}:${listen.port}`],
-      pairedAt: null,
-    };
-    return [self, ...this.#options.peers.list().map((peer) => this.#view(peer))];
+    const { listen, tunnelPort, profile, peers } = this.#options;
+    const endpoints =
+      listen === undefined || tunnelPort === undefined ? [] : [`${listen.host}:${listen.port}`];
+    const others = peers.list().map((peer) => this.#view(peer));
+    return [selfView(this.self, profile, endpoints), ...others];
   }
 
   #view(peer: Peer): PlaceView {
-    const session = this.session(peer.id);
-    const connected = session?.state === 'connected';
-    return {
-      id: peer.id,
-      name: peer.name,
-      profile: peer.profile,
-      self: false,
-      connected,
-      rttMs: connected ? (session?.rttMs ?? null) : null,
-      lastSeenAt: connected ? new Date().toISOString() : peer.lastSeenAt,
-      endpoints: peer.endpoints.map(({ host, port }) => `${host}:${port}`),
-      pairedAt: peer.pairedAt,
-      rights: this.#options.rights(peer.id),
-    };
-  }
-
-  #dial(peer: Peer): void {
-    const [first] = peer.endpoints;
-    if (first === undefined) return;
-    const hosts = peer.endpoints.map(({ host }) => host);
-    const known = this.#dialers.get(peer.id);
-    if (known !== undefined) {
-      known.setAddresses(hosts, first.port);
-      return;
-    }
-    const { identity, name, profile } = this.#options;
-    const dialer = new PeerDialer({
-      identity,
-      place: { name, profile },
-      peer: peer.id,
-      hosts,
-      port: first.port,
-      onSession: (session) => this.#opened(session),
-    });
-    this.#dialers.set(peer.id, dialer);
-    dialer.start();
+    return peerView(peer, this.session(peer.id), this.#options.rights(peer.id));
   }
 
   #opened(session: Session): void {
