@@ -8,16 +8,21 @@ import { z } from 'zod';
 import { errorText } from '../common/index.ts';
 import type { GuestSpec } from '../guest/spec.ts';
 import { leftByHandoff } from '../handoff/index.ts';
-import type { Arrivals } from './arrivals.ts';
-import type { DatapathSupervisor } from './datapath-supervisor.ts';
-import type { Departures } from './departures.ts';
-import type { Guests, LiveGuest } from './guests.ts';
-import type { Journal } from './journal.ts';
-import { anchoredSettings, arrivingSettings, departedSettings, localSettings } from './mapping.ts';
-import type { JournalRecord, Ownership } from './ownership.ts';
-import type { RegistryService } from './registry-service.ts';
+import type { Guests, LiveGuest } from './guests/guests.ts';
+import type { Arrivals } from './handoffs/arrivals.ts';
+import type { Departures } from './handoffs/departures.ts';
+import type { DatapathSupervisor } from './network/datapath-supervisor.ts';
+import {
+  anchoredSettings,
+  arrivingSettings,
+  departedSettings,
+  localSettings,
+} from './network/mapping.ts';
+import type { RegistryService } from './network/registry-service.ts';
+import { unmapGuest } from './network/unmap.ts';
+import type { Journal } from './ownership/journal.ts';
+import type { JournalRecord, Ownership } from './ownership/ownership.ts';
 import type { GuestStore, StoredGuest } from './state/guest-store.ts';
-import { unmapGuest } from './unmap.ts';
 
 export interface RecoveryOptions {
   readonly self: string;

@@ -10,12 +10,12 @@ import type {
 import type { Status as DatapathStatus } from '../datapath/index.ts';
 import { migratability } from '../guest/index.ts';
 import { displayOf } from '../guest/spec.ts';
-import type { Arrival } from './arrivals.ts';
-import type { Departure } from './departure.ts';
-import { idleProgress } from './departure-report.ts';
-import type { Unresponsive } from './guest-search.ts';
-import type { LiveGuest } from './guests.ts';
-import type { Ownership } from './ownership.ts';
+import type { Unresponsive } from './guests/guest-search.ts';
+import type { LiveGuest } from './guests/guests.ts';
+import type { Arrival } from './handoffs/arrivals.ts';
+import type { Departure } from './handoffs/departure.ts';
+import { idleProgress } from './handoffs/departure-report.ts';
+import type { Ownership } from './ownership/ownership.ts';
 import type { StoredGuest } from './state/guest-store.ts';
 
 export interface GuestFacts {

@@ -13,7 +13,7 @@ import {
 import { judgeIp, judgeTun } from '../../src/agent/doctor/network.ts';
 import { judgeAccelerator } from '../../src/agent/doctor/qemu.ts';
 import { checkState, judgeState, type StateReading } from '../../src/agent/doctor/state.ts';
-import { findProbeKernel } from '../../src/agent/probe-kernel.ts';
+import { findProbeKernel } from '../../src/agent/guests/probe-kernel.ts';
 import { fakePlace, laptop } from '../api/double.ts';
 
 const GIB = 1024 ** 3;

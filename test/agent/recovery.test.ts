@@ -1,8 +1,8 @@
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
-import { type JournalRecord, ownershipOf } from '../../src/agent/ownership.ts';
+import { type JournalRecord, ownershipOf } from '../../src/agent/ownership/ownership.ts';
 import { type RecoveryOptions, recover } from '../../src/agent/recovery.ts';
-import { created, guestId, one, record, there, two } from './journal-records.ts';
+import { created, guestId, one, record, there, two } from './ownership/journal-records.ts';
 
 const self = 'a'.repeat(64);
 

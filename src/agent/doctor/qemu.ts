@@ -5,7 +5,7 @@ import {
   probeQemu,
   type QemuCapabilities,
 } from '../../guest/index.ts';
-import { acceleratorCacheFile, findProbeKernel } from '../probe-kernel.ts';
+import { acceleratorCacheFile, findProbeKernel } from '../guests/probe-kernel.ts';
 import { type Check, fail, failed, ok, warn } from './check.ts';
 
 export async function checkQemu(): Promise<{ check: Check; qemu: QemuCapabilities | undefined }> {

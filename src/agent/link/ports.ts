@@ -3,7 +3,7 @@ import type { CallContext, PlaceRef } from '../../api/index.ts';
 import type { GuestSpec } from '../../guest/spec.ts';
 import type { Manner } from '../../handoff/index.ts';
 import { type HandlerParts, knownGuests } from '../handlers.ts';
-import { handOff } from '../handoff-call.ts';
+import { handOff } from '../handoffs/handoff-call.ts';
 import type { StoredGuest } from '../state/guest-store.ts';
 import type { WatchedGuest, WatchPorts } from './watch.ts';
 

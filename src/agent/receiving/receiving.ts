@@ -6,7 +6,7 @@ import type {
   ReceivingView,
   RightsView,
 } from '../../api/index.ts';
-import type { JournalRecord } from '../ownership.ts';
+import type { JournalRecord } from '../ownership/ownership.ts';
 import type { RightsStore } from '../state/rights-store.ts';
 import { type Answer, Consent, type IncomingRequest, type Question } from './consent.ts';
 import { comesBack, defaultMode, type Limits, type ReceiveMode } from './rights.ts';

@@ -1,6 +1,6 @@
 /** What a paired place may do here: pure. */
 import { z } from 'zod';
-import type { JournalRecord } from '../ownership.ts';
+import type { JournalRecord } from '../ownership/ownership.ts';
 
 /** Whether guests of another place may come: never, when a person here says so, or always. */
 export const receiveMode = z.enum(['off', 'ask', 'always']);

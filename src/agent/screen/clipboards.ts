@@ -1,8 +1,8 @@
 /** The clipboards of the guests that run here: each is there for as long as its QEMU runs, whether somebody looks or not. */
 import { guestPaths, VdagentPort } from '../../guest/index.ts';
 import { hasClipboard } from '../../guest/spec.ts';
-import type { GuestFiles } from '../guest-files.ts';
-import type { Guests, LiveGuest } from '../guests.ts';
+import type { GuestFiles } from '../guests/guest-files.ts';
+import type { Guests, LiveGuest } from '../guests/guests.ts';
 import { GuestClipboard } from './guest-clipboard.ts';
 
 /** A guest that has just arrived is busy; its port is opened after this, ms. */

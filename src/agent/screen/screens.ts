@@ -8,12 +8,12 @@ import { asSojournError, SojournError, toWireError } from '../../common/index.ts
 import { guestPaths } from '../../guest/index.ts';
 import { displayOf, type GuestSpec, guestId } from '../../guest/spec.ts';
 import type { Session } from '../../transport/index.ts';
-import type { GuestFiles } from '../guest-files.ts';
-import type { Guests } from '../guests.ts';
-import type { Journal } from '../journal.ts';
-import { type Parties, requireParty } from '../parties.ts';
-import type { Places } from '../places.ts';
-import type { Whereabouts } from '../whereabouts.ts';
+import type { GuestFiles } from '../guests/guest-files.ts';
+import type { Guests } from '../guests/guests.ts';
+import type { Journal } from '../ownership/journal.ts';
+import { type Parties, requireParty } from '../places/parties.ts';
+import type { Places } from '../places/places.ts';
+import type { Whereabouts } from '../places/whereabouts.ts';
 import { Clipboards } from './clipboards.ts';
 import { Viewing } from './viewing.ts';
 

@@ -1,6 +1,6 @@
 /** Who may bring guests here: rights, questions and their answers. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { JournalRecord } from '../../../src/agent/ownership.ts';
+import type { JournalRecord } from '../../../src/agent/ownership/ownership.ts';
 import {
   MAX_QUESTIONS_OF_ONE,
   QUIET_MS,
