@@ -10,7 +10,6 @@ import {
   recoverSourceHandoff,
   runSource,
   type StandbyOptions,
-  tellAborted,
 } from '../../handoff/index.ts';
 import type { GuestFiles } from '../guests/guest-files.ts';
 import type { Guests, LiveGuest } from '../guests/guests.ts';
@@ -34,6 +33,7 @@ import {
 } from './departure.ts';
 import { notHere, notRunning, stayed, summarize } from './departure-report.ts';
 import { settleDeparture, sourceOptions, withDirectory } from './departure-source.ts';
+import { Untold } from './untold.ts';
 
 export interface DeparturesOptions {
   readonly guests: Guests;
@@ -50,16 +50,12 @@ export interface DeparturesOptions {
   readonly screens: Pick<Screens, 'hold' | 'goOn' | 'moved' | 'settled'>;
 }
 
-/** A place that is told of no older ones forgets them by itself (`LOADED_WAIT_MS`). */
-const MAX_UNTOLD = 64;
-
 export class Departures {
   readonly #options: DeparturesOptions;
   readonly #departures = new Map<string, Departure>();
   /** Guests of which no standby may begin now, and by how many that is wanted. */
   readonly #blocked = new Map<string, number>();
-  /** Handoffs that ended here, and that the other place may still wait for: it was away, or this agent had died. The latest last. */
-  readonly #untold = new Map<string, { peer: string; guestId: string; epoch: number }>();
+  readonly #untold = new Untold();
 
   constructor(options: DeparturesOptions) {
     this.#options = options;
@@ -263,10 +259,7 @@ export class Departures {
       if (result.outcome === 'stayed') throw stayed(spec, to, result);
       return result;
     } finally {
-      this.#departures.delete(spec.id);
-      this.#options.screens.settled(spec.id);
-      departure.settled.resolve();
-      this.#options.changed(spec.id);
+      this.#over(departure);
     }
   }
 
@@ -300,24 +293,18 @@ export class Departures {
 
   /** A session with the place is up: what was decided without it is told, and what it may have forgotten. */
   async tell(peer: string): Promise<void> {
-    const { guests, journal } = this.#options;
+    const { guests, journal, places, log } = this.#options;
     for (const departure of this.#departures.values()) {
       const spec = guests.live(departure.guestId)?.spec;
       const ownership = journal.ownership(departure.guestId);
       if (spec?.home === peer && ownership.kind === 'here')
         void this.#announce(spec, departure, ownership.epoch);
     }
-    const session = this.#options.places.session(peer);
-    if (session?.state !== 'connected') return;
-    for (const [handoffId, { guestId, epoch, ...waiting }] of this.#untold) {
-      if (waiting.peer !== peer) continue;
-      try {
-        await tellAborted(session, { handoffId, guestId, epoch });
-        this.#untold.delete(handoffId);
-      } catch (error) {
-        this.#options.log.warn({ handoffId, err: error }, 'the other place was not told');
-      }
-    }
+    const session = places.session(peer);
+    if (session?.state === 'connected')
+      await this.#untold.tell(session, (handoffId, err) =>
+        log.warn({ handoffId, err }, 'the other place was not told'),
+      );
   }
 
   /** Cancels the handoff under way; without effect from the seal on. @throws SojournError `no-handoff` */
@@ -352,10 +339,7 @@ export class Departures {
       log.info({ guest: spec.name, handoffId, outcome: result?.outcome }, 'handoff recovered');
       if (result !== undefined) await this.#settle(spec, to, result, epoch);
     } finally {
-      this.#departures.delete(spec.id);
-      this.#options.screens.settled(spec.id);
-      departure.settled.resolve();
-      this.#options.changed(spec.id);
+      this.#over(departure);
     }
   }
 
@@ -388,6 +372,13 @@ export class Departures {
     return departure;
   }
 
+  #over({ guestId, settled }: Departure): void {
+    this.#departures.delete(guestId);
+    this.#options.screens.settled(guestId);
+    settled.resolve();
+    this.#options.changed(guestId);
+  }
+
   /** `epoch`: the one under which the guest was here before. */
   async #settle(
     spec: GuestSpec,
@@ -397,8 +388,7 @@ export class Departures {
   ): Promise<void> {
     if (result.outcome === 'stayed') {
       const { handoffId } = result;
-      this.#untold.set(handoffId, { peer: to.id, guestId: spec.id, epoch: epoch + 1 });
-      for (const old of [...this.#untold.keys()].slice(0, -MAX_UNTOLD)) this.#untold.delete(old);
+      this.#untold.add(to.id, { handoffId, guestId: spec.id, epoch: epoch + 1 });
       void this.tell(to.id);
     }
     await settleDeparture(this.#options, spec, to, result);
