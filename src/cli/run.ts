@@ -3,7 +3,7 @@ import { programVersion } from '../api/index.ts';
 import { asSojournError } from '../common/index.ts';
 import { exitCodes } from './exit-codes.ts';
 import { Output } from './output.ts';
-import { buildProgram } from './program.ts';
+import { buildProgram } from './program/index.ts';
 
 /** Runs one command line and sets the exit code; never rejects. */
 export async function main(argv: readonly string[]): Promise<void> {

@@ -18,7 +18,7 @@ import {
   type GuestView,
   programVersion,
 } from '../../src/api/index.ts';
-import { buildProgram } from '../../src/cli/program.ts';
+import { buildProgram } from '../../src/cli/program/index.ts';
 import { type Finished, jsonLines, runCli } from '../cli/run-cli.ts';
 import { endProcess, Namespace } from '../lab/namespace.ts';
 import { TinyConsole } from '../lab/tiny-guest.ts';
