@@ -9,7 +9,7 @@
 import { z } from 'zod';
 import { accelerator, guestName } from '../guest/spec.ts';
 import { rulesSchema } from '../link/policy/rules.ts';
-import * as view from './views.ts';
+import * as view from './views/index.ts';
 
 /** A name, a full id, or an unambiguous beginning of an id (see `resolveReference`). */
 const REFERENCE = 'A guest or place is named by 1 to 64 characters of its name or id';

@@ -63,5 +63,5 @@ export type {
   RightsView,
   StandbyView,
   Status,
-} from './views.ts';
-export { MAX_MAPPINGS } from './views.ts';
+} from './views/index.ts';
+export { MAX_MAPPINGS } from './views/index.ts';

@@ -18,4 +18,4 @@ export {
   type WireError,
 } from './protocol.ts';
 export { type ScreenNote, screenNote } from './screen.ts';
-export type * from './views.ts';
+export type * from './views/index.ts';

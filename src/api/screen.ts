@@ -16,7 +16,7 @@
 import { z } from 'zod';
 // Not through the folder's index: this file runs in browsers too.
 import { wireError } from '../common/wire-error.ts';
-import { placeRef } from './views.ts';
+import { placeRef } from './views/index.ts';
 
 /** Longest payload of one frame, bytes. */
 export const MAX_SCREEN_FRAME = 64 << 10;
