@@ -68,10 +68,10 @@ async function start(guest: Resident, evidence: Evidence, incoming?: string) {
   return startTwin({ twin, namespace: lab.namespace(site), evidence, side: site, name });
 }
 
-async function until(done: () => Promise<boolean>): Promise<void> {
+async function until(what: string, done: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + HEARD_MS;
   while (!(await done())) {
-    if (performance.now() > deadline) throw new Error('nothing is heard on the connection');
+    if (performance.now() > deadline) throw new Error(`${what} not in time`);
     await sleep(100);
   }
 }
@@ -100,6 +100,13 @@ test('guest to guest: both move at once, and neither TCP nor ping ends', async (
   }
   const [annMapping, bobMapping] = gateways.mappings;
 
+  // Their own addresses, by router advertisements; nobody else may have them (RFC 4862, 5.4).
+  for (const [shell, mapping] of [[ann, annMapping] as const, [bob, bobMapping] as const])
+    await until(`the address ${mapping?.hoa6}`, async () => {
+      const addresses = await shell.run('ip -6 address show dev eth0 scope global');
+      return addresses.includes(`${mapping?.hoa6}/`) && !addresses.includes('tentative');
+    });
+
   await bob.run('sleep 10000 | nc -l -p 5000 > /tmp/heard & :');
   await ann.run(
     '(n=0; while :; do n=$((n+1)); echo $n; usleep 50000; done) | nc 192.0.2.3 5000 & :',
@@ -109,7 +116,7 @@ test('guest to guest: both move at once, and neither TCP nor ping ends', async (
     const said = await shell.run(`ping -c 3 -W 2 ${address}; :`);
     expect(said).toContain('3 packets received');
   };
-  await until(async () => (await heard()) > 5);
+  await until('the connection', async () => (await heard()) > 5);
   await ping(ann, '192.0.2.3');
   await ping(ann, bobMapping?.hoa6);
   const before = await heard();
@@ -140,7 +147,7 @@ test('guest to guest: both move at once, and neither TCP nor ping ends', async (
   const heardThere = async () => Number(await bobThere.run('tail -n 1 /tmp/heard; :'));
   const after = await heardThere();
   expect(after).toBeGreaterThanOrEqual(before);
-  await until(async () => (await heardThere()) > after + 5);
+  await until('the connection', async () => (await heardThere()) > after + 5);
   // Every number once and in order: nothing of the connection was lost or said twice.
   const numbers = (await bobThere.run('cat /tmp/heard')).trim().split(/\s+/).map(Number);
   expect(numbers).toEqual(numbers.map((_, index) => index + 1));
