@@ -43,7 +43,7 @@ import { parsePeerJson, protocolViolation } from './violation.ts';
  */
 export const RESUME_WINDOW_MS = 4 * 60 * 60 * 1000;
 /** Bytes received after which an ACK goes out without being asked for. */
-const ACK_EVERY_BYTES = 64 * 1024;
+export const ACK_EVERY_BYTES = 64 * 1024;
 /** An ACK that was not asked for waits this long, ms. */
 const ACK_DELAY_MS = 25;
 

@@ -13,6 +13,11 @@ import { Pacing } from './pacing.ts';
 const MAX_QUEUED_BULK = 256 * 1024;
 /** The same for everything: the peer does not read, or the link is dead. */
 const MAX_QUEUED = 1024 * 1024;
+/**
+ * Acknowledgements that are asked for in what may be in flight. With one alone the path would have nothing to carry from the
+ * last byte until the answer, and the rate that is measured by it would never grow.
+ */
+const ACKS_IN_FLIGHT = 8;
 /** Bytes of control in flight; also the cap of its replay buffer. */
 const MAX_CONTROL_IN_FLIGHT = 1024 * 1024;
 
@@ -28,6 +33,8 @@ export class Transmitter {
   #connection: Connection | undefined;
   #scheduled = false;
   #ackDue = false;
+  /** Bytes of each lane since an acknowledgement was asked for. */
+  readonly #unasked: [number, number] = [0, 0];
   #ping: Buffer | undefined;
   #pong: Buffer | undefined;
   #bytes = 0;
@@ -164,9 +171,14 @@ export class Transmitter {
       if (frame === undefined) return;
       frame.sentAt = this.#clock();
       frame.ackedWhenSent = sender.acked;
-      // Whoever cannot go on without an ACK, or has nothing to go on with, asks for one.
-      const pause = ready.size === 0 || sender.inFlight >= maxInFlight;
-      connection.send(frame.type, frame.channel, frame.payload, frame.length, frame.offset, pause);
+      this.#unasked[lane] += HEADER_BYTES + frame.length;
+      // Whoever cannot go on without an ACK, or has nothing to go on with, asks for one; and in time not to have to wait.
+      const asks =
+        ready.size === 0 ||
+        sender.inFlight >= maxInFlight ||
+        this.#unasked[lane] >= maxInFlight / ACKS_IN_FLIGHT;
+      if (asks) this.#unasked[lane] = 0;
+      connection.send(frame.type, frame.channel, frame.payload, frame.length, frame.offset, asks);
       this.#bytes += HEADER_BYTES + frame.length;
       frame.owner.countWire(HEADER_BYTES + frame.length);
     }
