@@ -4,6 +4,7 @@ import RFB, { type RawChannel } from '@novnc/novnc';
 import { RfbMessages } from '../../api/rfb-client-messages.ts';
 import type { PlaceRef } from '../../api/schema.ts';
 import type { ScreenLink } from '../transport.ts';
+import { FirstPicture } from './first-picture.ts';
 
 export interface ConnectionEvents {
   /** A person typed or pointed. */
@@ -26,6 +27,9 @@ export class Connection {
   live = false;
   #over = false;
   readonly #channel: Channel;
+  readonly #first = new FirstPicture();
+  /** Updates that were taken, as far as what was asked for next tells. */
+  #updates = 0;
 
   constructor(target: HTMLElement, place: PlaceRef, link: ScreenLink, events: ConnectionEvents) {
     this.place = place;
@@ -39,8 +43,9 @@ export class Connection {
         // What noVNC says of clipboards is not meant for this side of ours.
         else if (kind !== 'clipboard') this.#send(link, bytes);
         // An update is asked for on top of what is shown only when that is complete.
-        const isNext = kind === 'request' && bytes[1] === 1;
-        if (isNext && !this.live && !this.#over) {
+        if (kind === 'request' && bytes[1] === 1) this.#updates += 1;
+        const { updatesBefore = Number.POSITIVE_INFINITY } = this.#first;
+        if (this.#updates > updatesBefore && !this.live && !this.#over) {
           this.live = true;
           events.seen();
         }
@@ -60,6 +65,7 @@ export class Connection {
   readonly send: (bytes: Uint8Array) => void;
 
   picture(bytes: Uint8Array): void {
+    this.#first.push(bytes);
     this.#channel.receive(bytes);
   }
 

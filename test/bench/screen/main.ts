@@ -131,10 +131,11 @@ class ScreenBench {
     );
     const result = await source.api.call('handoff.start', { guest: GUEST, to: target.name });
     await sleep(AFTER_MS);
+    const end = performance.timeOrigin + performance.now();
     const seen = (await window.take()).filter(({ at }) => at >= before - GOAL_MS);
     const last = (await plain.take()).at(-1);
     const goneAt = await Promise.race([ended, sleep(GOAL_MS).then(() => null)]);
-    const still = longestStandstill(seen);
+    const still = longestStandstill(seen, end);
     const direction = from === 'device' ? 'to the site' : 'back';
     this.#tell({
       what: `armed handoff ${direction}`,

@@ -20,10 +20,10 @@ export function framesPerSecond(seen: readonly Seen[]): number {
   return ((shown.length - 1) * 1000) / (last.at - first.at);
 }
 
-/** Longest time in which one frame stood, ms. */
-export function longestStandstill(seen: readonly Seen[]): number {
-  const shown = changes(seen);
-  return Math.max(0, ...shown.slice(1).map(({ at }, index) => at - (shown[index]?.at ?? at)));
+/** Longest time in which one frame stood, ms; the last one until `end`. */
+export function longestStandstill(seen: readonly Seen[], end: number): number {
+  const begins = changes(seen).map(({ at }) => at);
+  return Math.max(0, ...begins.map((at, index) => (begins[index + 1] ?? end) - at));
 }
 
 /** From each key to the picture that shows that the guest has it, ms; infinite for one that never showed. */
