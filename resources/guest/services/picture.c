@@ -24,6 +24,7 @@
 #define BITS 16
 #define ROWS 5
 #define BOX 160
+#define BACKGROUND 0x202020
 #define MAX_DEVICES 8
 /* Where arguments.ts puts the display. */
 #define MEMORY "/sys/bus/pci/devices/0000:00:01.0/resource0"
@@ -55,11 +56,31 @@ static void draw_number(int row, uint32_t number) {
     }
 }
 
+/* Where the box is in a frame. */
+struct place {
+  int left, top;
+};
+
+static struct place place_of(uint32_t frame) {
+  return (struct place){
+      .left = (int)(frame * 8 % (WIDTH - BOX)),
+      .top = ROWS * SQUARE + (int)(frame * 3 % (HEIGHT - BOX - ROWS * SQUARE)),
+  };
+}
+
+static int is_in_box(struct place box, int x, int y) {
+  return x >= box.left && x < box.left + BOX && y >= box.top && y < box.top + BOX;
+}
+
 static void draw_box(uint32_t frame) {
-  int left = (int)(frame * 8 % (WIDTH - BOX)), top = ROWS * SQUARE + (int)(frame * 3 % (HEIGHT - BOX - ROWS * SQUARE));
+  struct place old = place_of(frame - 1), new = place_of(frame);
+  for (int y = old.top; y < old.top + BOX; y++)
+    for (int x = old.left; x < old.left + BOX; x++)
+      if (!is_in_box(new, x, y)) screen[y][x] = BACKGROUND;
   for (int y = 0; y < BOX; y++)
     for (int x = 0; x < BOX; x++)
-      screen[top + y][left + x] = (uint32_t)((x + (int)frame) & 255) << 16 | (uint32_t)(y & 255) << 8 | (frame & 255);
+      screen[new.top + y][new.left + x] =
+          (uint32_t)((x + (int)frame) & 255) << 16 | (uint32_t)(y & 255) << 8 | (frame & 255);
 }
 
 /* What was done with keyboard and pointer. */
@@ -102,7 +123,8 @@ void picture_show(const void *argument) {
   screen = mmap(NULL, sizeof *screen * HEIGHT, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
   if (screen == MAP_FAILED) fail("mmap of the display");
   set_mode();
-  memset(screen, 0x20, sizeof *screen * HEIGHT);
+  for (int y = 0; y < HEIGHT; y++)
+    for (int x = 0; x < WIDTH; x++) screen[y][x] = BACKGROUND;
   int count = open_devices(devices);
   for (;;) {
     uint64_t now_us = clock_us(CLOCK_MONOTONIC);
