@@ -36,6 +36,15 @@ test('a BIOS guest boots from its first disk', { timeout: 60_000 }, async () => 
   await base.close();
   const machine = await machines.startWith(spec, { ...runtime, paused: true });
   const console = await machine.console();
+  // A connection that QEMU has not accepted yet misses what is said meanwhile, and this guest says it only once.
+  await expect
+    .poll(() => machine.qmp.execute('query-chardev'), { timeout: 20_000 })
+    .toContainEqual(
+      expect.objectContaining({
+        label: 'console',
+        filename: expect.not.stringMatching(/^disconnected:/),
+      }),
+    );
   await machine.qmp.execute('cont');
   await console.waitFor(PROMPT);
   console.send('anybody there');
