@@ -46,7 +46,7 @@ interface Look {
 }
 
 /**
- * Resolves when the residue may be released; QEMU's stream may be shut then. Rejects with the signal's reason, and when the
+ * Resolves when the residue may be released; QEMU's stream is shut then. Rejects with the signal's reason, and when the
  * guest does not run.
  */
 export async function converge(parts: ConvergeParts, signal: AbortSignal): Promise<void> {
@@ -85,7 +85,10 @@ export async function converge(parts: ConvergeParts, signal: AbortSignal): Promi
     relay.gate.open();
     for (;;) {
       const { passes, left, done, nearly } = await look(since);
-      if (done) return;
+      if (done) {
+        relay.gate.shut();
+        return;
+      }
       const sent = relay.wireBytes - before;
       const enough = swept(passes - since, left, rate.bytesPerSecond, compression);
       if ((enough && !nearly) || sent >= most) break;

@@ -45,7 +45,7 @@ export function upkeepBudget(conditions: UpkeepConditions): UpkeepBudget {
   const all = (linkBytesPerSecond ?? UNKNOWN_LINK) * share;
   const bytesPerSecond = Math.max(MIN_BYTES_PER_SECOND, all / Math.max(1, standbys));
   const sparing = (onBattery || metered) && !tight;
-  const [minIntervalMs, longestMs] = sparing ? [1_000, 5_000] : [150, 1_500];
+  const [minIntervalMs, longestMs] = sparing ? [1_000, 5_000] : [100, 1_500];
   const maxIntervalMs = tight ? TIGHT_INTERVAL_MS : longestMs;
   return {
     bytesPerSecond,
@@ -56,7 +56,7 @@ export function upkeepBudget(conditions: UpkeepConditions): UpkeepBudget {
 }
 
 /** Residue that the link carries in this time is not worth a burst of its own, ms. */
-const WORTHWHILE_MS = 60;
+const WORTHWHILE_MS = 45;
 
 export interface BurstFigures {
   /** What the last burst put on the link, bytes, and how long it lasted, ms. */
