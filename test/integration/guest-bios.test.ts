@@ -6,11 +6,14 @@ import { TinyMachines } from '../lab/tiny-machine.ts';
 const SECTOR_BYTES = 512;
 const PROMPT = 'from the boot sector> ';
 
-/** A boot loader in its smallest form: a prompt on the first serial port, which then echoes what is typed. */
+/**
+ * A boot loader in its smallest form: a prompt on the first serial port, which then echoes what is typed. With
+ * interrupts off, because SeaBIOS's serial console takes what is typed at every tick of its timer.
+ */
 function bootSector(): Buffer {
   const code = [
-    ...[0x31, 0xc0, 0x8e, 0xd8], //       xor ax, ax; mov ds, ax
-    ...[0xbe, 0x22, 0x7c, 0xfc], //       mov si, prompt (0x7c22); cld
+    ...[0xfa, 0x31, 0xc0, 0x8e, 0xd8], // cli; xor ax, ax; mov ds, ax
+    ...[0xbe, 0x23, 0x7c, 0xfc], //       mov si, prompt (0x7c23); cld
     ...[0xba, 0xf8, 0x03], //             mov dx, 0x3f8
     ...[0xac, 0x84, 0xc0, 0x74, 0x03], // say: lodsb; test al, al; jz hear
     ...[0xee, 0xeb, 0xf8], //             out dx, al; jmp say
